@@ -1,0 +1,1 @@
+"""EmbedMask for MMDetection 3.x."""
