@@ -1,0 +1,24 @@
+# A small EmbedMask that learns from scratch: ResNet-18 with GroupNorm, 128-channel FPN, towers of two
+# convolutions.
+_base_ = "./embedmask_r50-caffe_fpn.py"
+
+norm_cfg = dict(type="GN", num_groups=32, requires_grad=True)
+channels = 128
+
+model = dict(
+    data_preprocessor=dict(
+        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+    ),
+    backbone=dict(
+        depth=18,
+        frozen_stages=-1,
+        norm_cfg=norm_cfg,
+        norm_eval=False,
+        style="pytorch",
+        init_cfg=None,
+    ),
+    neck=dict(in_channels=[64, 128, 256, 512], out_channels=channels),
+    bbox_head=dict(in_channels=channels, feat_channels=channels, stacked_convs=2),
+    mask_head=dict(in_channels=channels, feat_channels=channels, stacked_convs=2),
+    test_cfg=dict(mask_thr=0.5),
+)

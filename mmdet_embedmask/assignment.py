@@ -1,0 +1,116 @@
+"""Which point learns which instance, and which proposals learn its mask (method of FCOS).
+
+Shapes used in this module:
+
+    P: points of all levels, G: instances of one image
+
+    points, strides, regress_ranges  (P, 2) as (x, y), (P,), (P, 2)   pixels of the network input
+    bboxes                           (G, 4) as (x1, y1, x2, y2)       pixels of the network input
+    gt_inds                          (P,)                             index into G, -1: background
+"""
+
+import torch
+from torch import Tensor
+
+BACKGROUND = -1
+"""Index of a point that no instance claims, and of an instance that no point serves."""
+
+
+def distances_to_sides(points: Tensor, bboxes: Tensor) -> Tensor:
+    """Distances from points to the left, top, right and bottom sides of boxes.
+
+    Args:
+        points: (..., 2), broadcast against the boxes.
+        bboxes: (..., 4).
+
+    Returns:
+        (..., 4), all positive where the point lies inside the box.
+    """
+    return torch.cat([points - bboxes[..., :2], bboxes[..., 2:] - points], dim=-1)
+
+
+def assign_points(
+    points: Tensor,
+    strides: Tensor,
+    regress_ranges: Tensor,
+    bboxes: Tensor,
+    center_radius: float | None = 1.5,
+    in_mask: Tensor | None = None,
+) -> Tensor:
+    """Assign every point to the smallest instance that it is a candidate for.
+
+    A point is a candidate for an instance if it lies inside its box and, each where asked for,
+    within ``center_radius`` strides of the box centre and inside its mask, and if the largest of
+    its distances to the four sides falls into the range of the point's level.
+
+    The released program measures a box from x1 to x2 inclusive when it compares areas; here, as in
+    MMDetection, the area is (x2 - x1) * (y2 - y1).
+
+    Args:
+        points: (P, 2).
+        strides: (P,) stride of each point's level.
+        regress_ranges: (P, 2) inclusive range of each point's level.
+        bboxes: (G, 4).
+        center_radius: half the side of the centre square in strides; None: the whole box.
+        in_mask: (P, G) bool, whether the instance's mask covers the point; None: not asked for.
+
+    Returns:
+        (P,) gt_inds.
+    """
+    if len(bboxes) == 0:
+        return points.new_full((len(points),), BACKGROUND, dtype=torch.long)
+    sides = distances_to_sides(points[:, None], bboxes)  # (P, G, 4)
+    largest = sides.amax(dim=-1)
+    candidate = sides.amin(dim=-1) > 0
+    if center_radius is not None:
+        centers = (bboxes[:, :2] + bboxes[:, 2:]) / 2
+        offset = (points[:, None] - centers).abs().amax(dim=-1)  # (P, G)
+        candidate &= offset < center_radius * strides[:, None]
+    candidate &= (largest >= regress_ranges[:, :1]) & (largest <= regress_ranges[:, 1:])
+    if in_mask is not None:
+        candidate &= in_mask
+    areas = (bboxes[:, 2:] - bboxes[:, :2]).prod(dim=-1)
+    smallest_area, gt_inds = areas.where(candidate, areas.new_tensor(torch.inf)).min(dim=1)
+    gt_inds[smallest_area == torch.inf] = BACKGROUND
+    return gt_inds
+
+
+def best_proposals(gt_inds: Tensor, ious: Tensor, num_gts: int) -> Tensor:
+    """For every instance, the assigned point whose predicted box fits it best.
+
+    Args:
+        gt_inds: (P,).
+        ious: (P,) IoU of each point's predicted box with its instance; ignored for background.
+        num_gts: G.
+
+    Returns:
+        (G,) point index, of several best ones the first; -1 for an instance without a point.
+    """
+    positive = (gt_inds != BACKGROUND).nonzero()[:, 0]
+    instance, iou = gt_inds[positive], ious[positive]
+    best_iou = iou.new_full((num_gts,), -torch.inf).scatter_reduce(0, instance, iou, "amax")
+    is_best = iou == best_iou[instance]
+    none = len(gt_inds)
+    best = positive.new_full((num_gts,), none).scatter_reduce(
+        0, instance[is_best], positive[is_best], "amin"
+    )
+    best[best == none] = BACKGROUND
+    return best
+
+
+def draw_proposals(batch_gt_inds: list[Tensor], max_proposals: int) -> list[Tensor]:
+    """All positive points of a batch, at random at most ``max_proposals`` of them (Table 2).
+
+    Args:
+        batch_gt_inds: (P,) gt_inds of each image.
+        max_proposals: limit over all images together.
+
+    Returns:
+        (K,) point indices of each image, ascending; the K sum up to at most the limit.
+    """
+    positive = torch.stack(batch_gt_inds) != BACKGROUND
+    image, point = positive.nonzero().unbind(dim=1)
+    if len(point) > max_proposals:
+        drawn = torch.randperm(len(point), device=point.device)[:max_proposals].sort().values
+        image, point = image[drawn], point[drawn]
+    return [point[image == index] for index in range(len(batch_gt_inds))]

@@ -1,0 +1,206 @@
+"""Embedding coupling: from embeddings to mask probabilities (paper eq. 1 to 3).
+
+Shapes used in this module:
+
+    K: proposals, D: embedding channels, h, w: height and width of the pixel embedding
+
+    pixel_embedding     (D, h, w)   p
+    proposal_embedding  (K, D)      q
+    proposal_margin     (K, D)      precision 1 / (2 sigma^2) of each channel, > 0
+    distance            (K, h, w)   d = sum_i margin_i * (p_i - q_i)^2, >= 0
+    probability         (K, h, w)   P = exp(-d)
+
+Everything works on the squared distance ``d`` as long as possible: ``P > t`` is ``d < -ln t``, and
+the logit that the loss wants is lost in float32 once ``P`` has been rounded to 1.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Upsample = Literal["probability", "embedding"]
+"""What is resized from the pixel embedding's stride to the mask stride."""
+
+SPATIAL_AWARE_DIM = 2
+"""Channels 0-1 are the spatial-aware part of an embedding, the rest the spatial-free part."""
+
+MASK_UPSAMPLE = 2
+"""The mask stride is the pixel embedding's stride over this (8 to 4 in the paper, section 3.5)."""
+
+MIN_DISTANCE = 1e-6
+"""Lower clamp of the distance where its logit, -ln d near zero, would become infinite."""
+
+
+def squared_distance(
+    pixel_embedding: Tensor, proposal_embedding: Tensor, proposal_margin: Tensor
+) -> Tensor:
+    """Weighted squared distance of every pixel to every proposal (the exponent of eq. 1).
+
+    The spatial-aware channels, whose values grow with the image, are subtracted directly. The
+    spatial-free ones, which stay near zero, are expanded to ``w p^2 - 2 w q p + w q^2``: one matrix
+    product, with no (K, D, h, w) tensor. Both in float32 at least, whatever autocast and
+    TF32 say: half precision flips mask pixels.
+
+    Args:
+        pixel_embedding: (D, h, w).
+        proposal_embedding: (K, D).
+        proposal_margin: (K, D), > 0.
+
+    Returns:
+        (K, h, w) distance, >= 0, float32 (float64 for float64 inputs).
+    """
+    p, q, margin = (
+        x.to(torch.promote_types(x.dtype, torch.float32))
+        for x in (pixel_embedding, proposal_embedding, proposal_margin)
+    )
+    aware, free = slice(None, SPATIAL_AWARE_DIM), slice(SPATIAL_AWARE_DIM, None)
+    with _full_precision(p.device.type):
+        distance = _difference_distance(p[aware], q[:, aware], margin[:, aware])
+        distance = distance + _expanded_distance(p[free], q[:, free], margin[:, free])
+    # The expanded form can round to just below zero.
+    return distance.clamp(min=0)
+
+
+def mask_probability(distance: Tensor) -> Tensor:
+    """Probability that a pixel belongs to the proposal's mask: ``exp(-d)`` (eq. 1).
+
+    Args:
+        distance: (K, h, w).
+
+    Returns:
+        (K, h, w) in [0, 1].
+    """
+    return torch.exp(-distance)
+
+
+def mask_logit(distance: Tensor) -> Tensor:
+    """Logit of the mask probability, exact from distance 1e-6 to the largest float.
+
+    ``logit(exp(-d)) = -d - log(1 - exp(-d))``. Near pixels are clamped (their hinge error is zero
+    or as large as it gets); far pixels are not, so that they keep their gradient.
+
+    Args:
+        distance: (K, h, w).
+
+    Returns:
+        (K, h, w) logits, finite for finite distances.
+    """
+    distance = distance.clamp(min=MIN_DISTANCE)
+    return -distance - torch.log(-torch.expm1(-distance))
+
+
+def coupled_logits(
+    pixel_embedding: Tensor,
+    proposal_embedding: Tensor,
+    proposal_margin: Tensor,
+    upsample: Upsample = "probability",
+) -> Tensor:
+    """Mask logits at the mask stride, for the loss.
+
+    Args:
+        pixel_embedding: (D, h, w), positions added.
+        proposal_embedding: (K, D), positions added.
+        proposal_margin: (K, D).
+        upsample: resize the probability map (paper section 3.5) or the pixel embedding (the
+            released Table 1 program).
+
+    Returns:
+        (K, 2h, 2w) logits.
+    """
+    if upsample == "embedding":
+        pixel_embedding = upsample_bilinear(pixel_embedding)
+        return mask_logit(squared_distance(pixel_embedding, proposal_embedding, proposal_margin))
+    distance = squared_distance(pixel_embedding, proposal_embedding, proposal_margin)
+    return upsampled_mask_logit(distance)
+
+
+def coupled_probabilities(
+    pixel_embedding: Tensor,
+    proposal_embedding: Tensor,
+    proposal_margin: Tensor,
+    upsample: Upsample = "probability",
+) -> Tensor:
+    """Mask probabilities at the mask stride, for inference. Arguments as `coupled_logits`.
+
+    Returns:
+        (K, 2h, 2w) probabilities.
+    """
+    if upsample == "embedding":
+        pixel_embedding = upsample_bilinear(pixel_embedding)
+    distance = squared_distance(pixel_embedding, proposal_embedding, proposal_margin)
+    probability = mask_probability(distance)
+    return probability if upsample == "embedding" else upsample_bilinear(probability)
+
+
+def upsample_bilinear(maps: Tensor) -> Tensor:
+    """Resize (C, h, w) to (C, 2h, 2w) bilinearly, with align_corners=False."""
+    # C travels as the batch: it may be zero, and interpolate allows that only there.
+    resized = F.interpolate(
+        maps[:, None], scale_factor=MASK_UPSAMPLE, mode="bilinear", align_corners=False
+    )
+    return resized[:, 0]
+
+
+def upsampled_mask_logit(distance: Tensor) -> Tensor:
+    """Logit of the bilinearly up-sampled probability, without ever rounding that to 0 or 1.
+
+    With P and 1 - P resized separately, ``logit = log P - log(1 - P)`` keeps full precision where
+    P is near 1; log P is resized in the log domain, where exp(-d) would underflow.
+
+    Args:
+        distance: (K, h, w) at the pixel embedding's stride.
+
+    Returns:
+        (K, 2h, 2w) logits, equal to ``logit(upsample_bilinear(exp(-d)))`` in exact arithmetic.
+    """
+    distance = distance.clamp(min=MIN_DISTANCE)
+    log_complement = torch.log(upsample_bilinear(-torch.expm1(-distance)))
+    return _upsample_log(_upsample_log(-distance, dim=1), dim=2) - log_complement
+
+
+def _upsample_log(log_values: Tensor, dim: int) -> Tensor:
+    """Up-sample ``exp(log_values)`` twofold along one axis, in the log domain.
+
+    The bilinear weights of align_corners=False are 3/4 for the own cell and 1/4 for the neighbour
+    on the output's side; the border is replicated.
+    """
+    near, far = log_values + math.log(0.75), log_values + math.log(0.25)
+    size = log_values.shape[dim]
+    before = torch.cat([far.narrow(dim, 0, 1), far.narrow(dim, 0, size - 1)], dim)
+    after = torch.cat([far.narrow(dim, 1, size - 1), far.narrow(dim, size - 1, 1)], dim)
+    pair = torch.stack([torch.logaddexp(near, before), torch.logaddexp(near, after)], dim + 1)
+    return pair.flatten(dim, dim + 1)
+
+
+def _difference_distance(p: Tensor, q: Tensor, margin: Tensor) -> Tensor:
+    """Distance by subtraction, channel by channel: (C, h, w), (K, C), (K, C) -> (K, h, w)."""
+    distance = p.new_zeros(len(q), *p.shape[1:])
+    for p_i, q_i, margin_i in zip(p, q.T, margin.T, strict=True):
+        distance = distance + margin_i[:, None, None] * (p_i - q_i[:, None, None]) ** 2
+    return distance
+
+
+def _expanded_distance(p: Tensor, q: Tensor, margin: Tensor) -> Tensor:
+    """Distance by one matrix product: (C, h, w), (K, C), (K, C) -> (K, h, w)."""
+    flat = p.flatten(1)
+    coefficients = torch.cat([margin, -2 * margin * q], dim=1)
+    offset = (margin * q**2).sum(dim=1)
+    distance = torch.addmm(offset[:, None], coefficients, torch.cat([flat**2, flat]))
+    return distance.unflatten(1, p.shape[1:])
+
+
+@contextmanager
+def _full_precision(device_type: str) -> Iterator[None]:
+    """Disable autocast and reduced-precision float32 matrix products (TF32, bfloat16)."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device_type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
