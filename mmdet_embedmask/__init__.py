@@ -1,19 +1,23 @@
 """EmbedMask for MMDetection 3.x: importing this package registers its modules."""
 
-from .compat.checkpoint import allow_mmengine_checkpoints
+# ruff: noqa: E402, I001  (the order matters, see the comments)
 from .compat.environment import check_environment
-from .compat.mmcv_ops import install_mmcv_ops
-from .version import __version__
 
+# First of all: it imports none of the packages that it looks for.
 check_environment()
+
+from .compat.checkpoint import allow_mmengine_checkpoints
+from .compat.mmcv_ops import install_mmcv_ops
+
 # Before anything imports MMDetection's models, which import MMCV's compiled operations.
 install_mmcv_ops()
 allow_mmengine_checkpoints()
 
-from .embed_mask import EmbedMask  # noqa: E402
-from .heads import EmbedMaskHead, PixelEmbedHead  # noqa: E402
-from .hooks import SetupCheckHook  # noqa: E402
-from .losses import LovaszHingeLoss  # noqa: E402
+from .embed_mask import EmbedMask
+from .heads import EmbedMaskHead, PixelEmbedHead
+from .hooks import SetupCheckHook
+from .losses import LovaszHingeLoss
+from .version import __version__
 
 __all__ = [
     "EmbedMask",

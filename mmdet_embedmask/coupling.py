@@ -191,7 +191,7 @@ def _expanded_distance(p: Tensor, q: Tensor, margin: Tensor) -> Tensor:
     coefficients = torch.cat([margin, -2 * margin * q], dim=1)
     offset = (margin * q**2).sum(dim=1)
     distance = torch.addmm(offset[:, None], coefficients, torch.cat([flat**2, flat]))
-    return distance.unflatten(1, p.shape[1:])
+    return distance.reshape(len(q), *p.shape[1:])
 
 
 @contextmanager

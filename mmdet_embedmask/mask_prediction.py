@@ -61,14 +61,13 @@ def predict_masks(
     masks = probability.new_zeros((len(probability), *ori_shape), dtype=torch.bool)
     # Chunks bound the memory beyond the output, whatever the number of instances.
     chunk = max(MAX_CHUNK_PIXELS // pixels, 1)
-    for part, out in zip(probability.split(chunk), masks.split(chunk), strict=True):
-        resized = _resize(part, padded)[:, : img_shape[0], : img_shape[1]]
-        torch.gt(_resize(resized, ori_shape), mask_thr, out=out)
+    for start in range(0, len(probability), chunk):
+        part = slice(start, start + chunk)
+        resized = _resize(probability[part], padded)[:, : img_shape[0], : img_shape[1]]
+        torch.gt(_resize(resized, ori_shape), mask_thr, out=masks[part])
     return masks
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize (K, h, w) bilinearly, with align_corners=False."""
-    if tuple(maps.shape[1:]) == tuple(size) or len(maps) == 0:
-        return maps.new_zeros((0, *size)) if len(maps) == 0 else maps
     return F.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]

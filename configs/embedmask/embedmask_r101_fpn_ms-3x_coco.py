@@ -4,9 +4,7 @@ _base_ = "./embedmask_r50_fpn_1x_coco.py"
 model = dict(
     backbone=dict(
         depth=101,
-        init_cfg=dict(
-            type="Pretrained", checkpoint="open-mmlab://detectron/resnet101_caffe"
-        ),
+        init_cfg=dict(type="Pretrained", checkpoint="open-mmlab://detectron/resnet101_caffe"),
     ),
     test_cfg=dict(mask_thr=0.53),
 )

@@ -3,5 +3,4 @@ _base_ = [
     "./_base_/embedmask_r50-caffe_fpn.py",
     "./_base_/coco_800x1333.py",
     "./_base_/sgd_90k.py",
-    "./_base_/embedmask_runtime.py",
 ]

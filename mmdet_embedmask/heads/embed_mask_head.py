@@ -196,7 +196,9 @@ class EmbedMaskHead(FCOSHead):
             RuntimeError: if no loss was computed since the last call.
         """
         if self._positive_infos is None:
-            raise RuntimeError("get_positive_infos() hands over what loss() kept: call loss() first")
+            raise RuntimeError(
+                "get_positive_infos() hands over what loss() kept: call loss() first"
+            )
         positive_infos, self._positive_infos = self._positive_infos, None
         return positive_infos
 

@@ -49,9 +49,7 @@ class ProposalBranch(BaseModule):
         self.prior_margin = prior_margin
         self.margin_reduce_factor = margin_reduce_factor
         self.conv_spatial_aware = nn.Conv2d(in_channels, SPATIAL_AWARE_DIM, 3, padding=1)
-        self.conv_spatial_free = nn.Conv2d(
-            in_channels, embed_dim - SPATIAL_AWARE_DIM, 3, padding=1
-        )
+        self.conv_spatial_free = nn.Conv2d(in_channels, embed_dim - SPATIAL_AWARE_DIM, 3, padding=1)
         if learnable_margin:
             self.conv_margin = nn.Conv2d(in_channels, embed_dim, 3, padding=1)
             self.margin_scales = nn.ModuleList([Scale(1.0) for _ in range(num_levels)])

@@ -21,9 +21,7 @@ model = dict(
         norm_cfg=dict(type="BN", requires_grad=False),
         norm_eval=True,
         style="caffe",
-        init_cfg=dict(
-            type="Pretrained", checkpoint="open-mmlab://detectron/resnet50_caffe"
-        ),
+        init_cfg=dict(type="Pretrained", checkpoint="open-mmlab://detectron/resnet50_caffe"),
     ),
     neck=dict(
         type="FPN",

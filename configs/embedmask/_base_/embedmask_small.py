@@ -1,5 +1,5 @@
-# A small EmbedMask that learns from scratch: ResNet-18 with GroupNorm, 128-channel FPN, towers of two
-# convolutions.
+# A small EmbedMask that learns from scratch: ResNet-18 with GroupNorm, 128-channel FPN, towers of
+# two convolutions.
 _base_ = "./embedmask_r50-caffe_fpn.py"
 
 norm_cfg = dict(type="GN", num_groups=32, requires_grad=True)

@@ -1,4 +1,6 @@
 # 1x of Table 1: 90k iterations at batch 16 (paper section 4.1, method of FCOS).
+_base_ = "./embedmask_runtime.py"
+
 max_iters = 90000
 
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters, val_interval=10000)

@@ -1,0 +1,56 @@
+# Two commands do everything from nothing: `make demo` and `make test`. Each makes .venv, installs
+# the project into it and runs. Needed before: Python 3.10 to 3.12, git and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+# The torch that was tested; a CPU build is enough. Further pip options go into PIP_ARGS.
+TORCH ?= torch==2.13.0
+PIP_ARGS ?=
+# lite: mmcv-lite and our stand-in for its compiled operations; full: compiled MMCV.
+MMCV ?= lite
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed-$(MMCV)
+SHAPES := data/shapes
+DEMO := work_dirs/demo
+DEMO_CONFIG := configs/embedmask/embedmask_tiny_shapes.py
+
+.PHONY: help install demo test test-slow lint clean
+
+help:
+	@echo "make demo       generate shapes, train, evaluate, draw predictions (minutes on two cores)"
+	@echo "make test       run the default tests"
+	@echo "make test-slow  run the slow tests"
+	@echo "make lint       check format, lint and types"
+	@echo "make clean      remove what the commands above made"
+
+# torch comes first and exactly: a looser requirement of another package would pick another build.
+$(INSTALLED): setup.py
+	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 12) else f'Python {v[0]}.{v[1]} is not supported: set PYTHON to a Python 3.10, 3.11 or 3.12')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install $(PIP_ARGS) "setuptools<82" wheel
+	$(BIN)/pip install $(PIP_ARGS) "$(TORCH)"
+	$(BIN)/pip install $(PIP_ARGS) --no-build-isolation -e ".[$(MMCV),tests]"
+	touch $@
+
+install: $(INSTALLED)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+demo: $(INSTALLED)
+	$(BIN)/python tools/make_shapes_coco.py $(SHAPES)
+	$(BIN)/python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
+	$(BIN)/python tools/test.py $(DEMO_CONFIG) $$(cat $(DEMO)/last_checkpoint) --work-dir $(DEMO)
+	$(BIN)/python tools/picture_sheet.py $(DEMO_CONFIG) $$(cat $(DEMO)/last_checkpoint) $(DEMO)/predictions.png
+
+clean:
+	rm -rf $(VENV) $(SHAPES) $(DEMO) .pytest_cache .hypothesis .mypy_cache .ruff_cache

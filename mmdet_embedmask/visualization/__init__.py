@@ -1,0 +1,1 @@
+"""Pictures for people: what a model sees and predicts."""

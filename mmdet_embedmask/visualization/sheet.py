@@ -1,0 +1,218 @@
+"""A sheet of pictures: input, ground truth and prediction side by side, one image a row.
+
+Drawn with OpenCV rather than MMDetection's visualizer, which colours by class with random jitter,
+writes tiny text on small objects and lets it run over the picture's border. Here every object has
+a colour of its own, the same in both columns where prediction and truth agree.
+"""
+
+import colorsys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .labels import LABEL_HEIGHT, draw_labels, text_line
+
+COLUMNS = ("input", "ground truth", "prediction")
+
+GAP = 8
+"""Pixels between pictures and around the sheet."""
+
+HEADER_HEIGHT = 32
+"""Pixels of the line with the column titles."""
+
+MIN_TILE = 160
+"""Smallest picture side in pixels that still has room for a label."""
+
+PAPER = 255
+
+OPACITY = 0.45
+"""Of a mask over the image; its outline is solid."""
+
+OUTLINE = 2
+"""Thickness in pixels of a mask's outline, which lies inside the mask."""
+
+SAME_OBJECT_IOU = 0.5
+"""From this overlap on a prediction takes the colour of the true object."""
+
+GOLDEN_RATIO = 0.618034
+"""Steps of this size keep hues apart, however many there are."""
+
+Image = NDArray[np.uint8]
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects of one image.
+
+    Args:
+        masks: (K, H, W) bool.
+        labels: (K,) indices of their classes.
+        scores: (K,) between 0 and 1; None: ground truth, which has none.
+    """
+
+    masks: NDArray[np.bool_]
+    labels: Sequence[int]
+    scores: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of the sheet.
+
+    Args:
+        image: (H, W, 3) in blue, green, red.
+        truth: its annotated objects.
+        prediction: its predicted objects.
+    """
+
+    image: Image
+    truth: Objects
+    prediction: Objects
+
+
+def picture_sheet(rows: Sequence[Row], class_names: Sequence[str], tile: int = 320) -> Image:
+    """Draw the sheet.
+
+    Args:
+        rows: the images, of any size.
+        class_names: name of every label.
+        tile: pixels of the longer side of each picture on the sheet.
+
+    Returns:
+        (height, width, 3) in blue, green, red; width = 3 * tile + 4 * GAP.
+
+    Raises:
+        ValueError: if there are no rows, or a row's parts do not fit each other.
+    """
+    if not rows:
+        raise ValueError("there is no image to draw: give at least one row")
+    if tile < MIN_TILE:
+        raise ValueError(f"tile={tile} leaves no room for labels: use at least {MIN_TILE} pixels")
+    for number, row in enumerate(rows):
+        _check(f"row {number}, ground truth", row.image, row.truth, class_names)
+        _check(f"row {number}, prediction", row.image, row.prediction, class_names)
+    lines = [_header(tile), *(_draw_row(row, class_names, tile) for row in rows)]
+    sheet = np.concatenate([_below_gap(line) for line in lines])
+    return np.pad(sheet, ((0, GAP), (0, 0), (0, 0)), constant_values=PAPER)
+
+
+def _check(where: str, image: Image, objects: Objects, class_names: Sequence[str]) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(
+            f"{where}: the image is {image.dtype} of shape {image.shape}, but must be uint8 of "
+            "shape (height, width, 3)"
+        )
+    count = len(objects.labels)
+    if objects.masks.shape != (count, *image.shape[:2]):
+        raise ValueError(
+            f"{where}: masks of shape {objects.masks.shape} do not fit {count} labels and an image "
+            f"of {image.shape[:2]}: give one mask a label, at the size of the image"
+        )
+    if objects.scores is not None and len(objects.scores) != count:
+        raise ValueError(f"{where}: {len(objects.scores)} scores for {count} labels")
+    if count and not 0 <= min(objects.labels) <= max(objects.labels) < len(class_names):
+        raise ValueError(
+            f"{where}: labels from {min(objects.labels)} to {max(objects.labels)} do not fit the "
+            f"{len(class_names)} class names {tuple(class_names)}"
+        )
+
+
+def _header(tile: int) -> Image:
+    titles = [text_line(title, HEADER_HEIGHT, tile) for title in COLUMNS]
+    return _side_by_side(titles)
+
+
+def _draw_row(row: Row, class_names: Sequence[str], tile: int) -> Image:
+    scale = tile / max(row.image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in row.image.shape[:2])
+    shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    image = cv2.resize(row.image, (width, height), interpolation=shrink)
+    true_colors = [_color(index) for index in range(len(row.truth.labels))]
+    colors = _prediction_colors(row, true_colors)
+    pictures = [
+        _fit(image, tile),
+        _draw_objects(image, row.truth, true_colors, class_names, tile),
+        _draw_objects(image, row.prediction, colors, class_names, tile),
+    ]
+    return _side_by_side(pictures)
+
+
+def _draw_objects(
+    image: Image, objects: Objects, colors: list[Color], class_names: Sequence[str], tile: int
+) -> Image:
+    """The image under translucent masks, with a label on or above each."""
+    size = image.shape[1], image.shape[0]
+    picture = image.copy()
+    masks = [
+        cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+        for mask in objects.masks
+    ]
+    for mask, color in zip(masks, colors, strict=True):
+        inner = cv2.erode(mask, np.ones((3, 3), np.uint8), iterations=OUTLINE).astype(bool)
+        outline = mask.astype(bool) & ~inner
+        mixed = (1 - OPACITY) * picture[inner] + OPACITY * np.array(color)
+        picture[inner] = np.round(mixed).astype(np.uint8)
+        picture[outline] = color
+    texts = [class_names[label] for label in objects.labels]
+    if objects.scores is not None:
+        texts = [f"{text} {score:.2f}" for text, score in zip(texts, objects.scores, strict=True)]
+    picture = _fit(picture, tile)
+    draw_labels(picture, texts, [_label_place(mask) for mask in masks], colors)
+    return picture
+
+
+def _label_place(mask: Image) -> tuple[float, float]:
+    """(x, y) in the mask's thickest part, so on a ring; above one that the label would hide."""
+    if not mask.any():
+        return 0.0, 0.0
+    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    if depth[y, x] < LABEL_HEIGHT:
+        top = np.flatnonzero(mask.any(axis=1))[0]
+        x, y = np.flatnonzero(mask[top]).mean(), top - LABEL_HEIGHT / 2
+    return float(x), float(y)
+
+
+def _prediction_colors(row: Row, true_colors: list[Color]) -> list[Color]:
+    """The colour of the true object that a prediction finds first, or a new one."""
+    colors: list[Color] = []
+    free = set(range(len(true_colors)))
+    for index, mask in enumerate(row.prediction.masks):
+        ious = {truth: _iou(mask, row.truth.masks[truth]) for truth in free}
+        best = max(ious, key=lambda truth: ious[truth], default=-1)
+        if best >= 0 and ious[best] >= SAME_OBJECT_IOU:
+            free.remove(best)
+            colors.append(true_colors[best])
+        else:
+            colors.append(_color(len(true_colors) + index))
+    return colors
+
+
+def _iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    union = int((first | second).sum())
+    return int((first & second).sum()) / union if union else 0.0
+
+
+def _color(index: int) -> Color:
+    red, green, blue = colorsys.hsv_to_rgb(index * GOLDEN_RATIO % 1, 0.9, 1.0)
+    return round(255 * blue), round(255 * green), round(255 * red)
+
+
+def _fit(picture: Image, tile: int) -> Image:
+    """Pad to the column's width, and to the height that a label needs."""
+    height, width = picture.shape[:2]
+    missing = max(0, HEADER_HEIGHT - height), tile - width
+    return np.pad(picture, ((0, missing[0]), (0, missing[1]), (0, 0)), constant_values=PAPER)
+
+
+def _side_by_side(pictures: Sequence[Image]) -> Image:
+    padded = [np.pad(p, ((0, 0), (GAP, 0), (0, 0)), constant_values=PAPER) for p in pictures]
+    return np.pad(np.concatenate(padded, axis=1), ((0, 0), (0, GAP), (0, 0)), constant_values=PAPER)
+
+
+def _below_gap(line: Image) -> Image:
+    return np.pad(line, ((GAP, 0), (0, 0), (0, 0)), constant_values=PAPER)

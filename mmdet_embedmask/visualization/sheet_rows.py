@@ -1,0 +1,72 @@
+"""Rows of a picture sheet from a detector and a data set."""
+
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from .sheet import Objects, Row
+
+
+def spread_indices(length: int, number: int) -> list[int]:
+    """At most ``number`` indices spread evenly over a data set of the given length."""
+    return np.unique(np.linspace(0, length - 1, min(length, number)).round().astype(int)).tolist()
+
+
+def dataset_row(model: BaseModel, dataset: Any, index: int, score_thr: float) -> Row:
+    """Predict one image of a data set, through the data set's own pipeline.
+
+    Args:
+        model: an MMDetection detector.
+        dataset: an MMDetection data set with instance masks.
+        index: of the image.
+        score_thr: predictions with a lower score are left out.
+
+    Returns:
+        The row; what the evaluation ignores, crowds for instance, is not in its ground truth.
+    """
+    info = dataset.get_data_info(index)
+    image = mmcv.imread(info["img_path"])
+    instances = [i for i in info["instances"] if not i["ignore_flag"] and "mask" in i]
+    truth = Objects(
+        _stack([i["mask"] for i in instances], image.shape[:2]),
+        [i["bbox_label"] for i in instances],
+    )
+    with torch.no_grad():
+        predicted = model.test_step(pseudo_collate([dataset[index]]))[0].pred_instances
+    predicted = predicted[predicted.scores >= score_thr].cpu()
+    masks = predicted.masks.numpy() if torch.is_tensor(predicted.masks) else predicted.masks
+    prediction = Objects(
+        _stack(list(masks), image.shape[:2]), predicted.labels.tolist(), predicted.scores.tolist()
+    )
+    return Row(image, truth, prediction)
+
+
+def _stack(masks: list[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
+    decoded = [decode_mask(mask, size) for mask in masks]
+    return np.stack(decoded) if decoded else np.zeros((0, *size), bool)
+
+
+def decode_mask(mask: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask in any of COCO's forms as an array.
+
+    Args:
+        mask: polygons, run lengths (plain or compressed) or an array.
+        size: (height, width), which polygons do not know.
+
+    Returns:
+        (height, width).
+    """
+    if isinstance(mask, np.ndarray):
+        return mask.astype(bool)
+    if isinstance(mask, list):
+        mask = coco_mask.merge(coco_mask.frPyObjects(mask, *size))
+    elif isinstance(mask["counts"], list):
+        mask = coco_mask.frPyObjects(mask, *size)
+    decoded: NDArray[np.bool_] = coco_mask.decode(mask).astype(bool)
+    return decoded

@@ -1,0 +1,216 @@
+import pytest
+import torch
+from mmdet.models.dense_heads import FCOSHead
+from mmdet.registry import MODELS
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from tiny import CHANNELS, NORM, STRIDES, TEST_CFG, bbox_head_cfg, feature_levels, random_instances
+
+SIZE = (128, 160)
+
+
+def build(**options):
+    head = MODELS.build(bbox_head_cfg(test_cfg=ConfigDict(TEST_CFG), **options))
+    head.init_weights()
+    return head
+
+
+def fcos_with_weights_of(head):
+    """MMDetection's FCOSHead with the same settings and weights."""
+    fcos = FCOSHead(
+        num_classes=3,
+        in_channels=CHANNELS,
+        feat_channels=CHANNELS,
+        stacked_convs=1,
+        strides=STRIDES,
+        norm_cfg=NORM,
+        center_sampling=head.center_sampling,
+        norm_on_bbox=head.norm_on_bbox,
+        centerness_on_reg=head.centerness_on_reg,
+        conv_bias=True,
+        loss_bbox=dict(type="GIoULoss", loss_weight=1.0),
+        test_cfg=ConfigDict(TEST_CFG),
+    )
+    own = {k: v for k, v in head.state_dict().items() if not k.startswith("proposal_branch")}
+    fcos.load_state_dict(own, strict=True)
+    return fcos
+
+
+def ground_truth(counts=(4, 3)):
+    return [random_instances(count, SIZE, seed=count) for count in counts]
+
+
+def metas(count=2):
+    return [dict(img_shape=SIZE, batch_input_shape=SIZE, scale_factor=(1.0, 1.0))] * count
+
+
+def points_of(head):
+    sizes = [level.shape[-2:] for level in feature_levels(1, SIZE)]
+    return head.prior_generator.grid_priors(sizes, device="cpu")
+
+
+@pytest.mark.parametrize("center_sampling", [True, False])
+@pytest.mark.parametrize("norm_on_bbox", [True, False])
+def test_without_mask_sampling_assignment_equals_fcos(center_sampling, norm_on_bbox):
+    head = build(sample_in_mask=False, center_sampling=center_sampling, norm_on_bbox=norm_on_bbox)
+    points, truth = points_of(head), ground_truth((7, 0, 3))
+    labels, targets = head.get_targets(points, truth)
+    expected_labels, expected_targets = fcos_with_weights_of(head).get_targets(points, truth)
+    positives = 0
+    for ours, theirs in zip(
+        (*labels, *targets), (*expected_labels, *expected_targets), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+    for label in labels:
+        positives += int((label < 3).sum())
+    assert positives > 20
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("norm_on_bbox", [True, False])
+@pytest.mark.parametrize("centerness_on_reg", [True, False])
+def test_with_shared_weights_outputs_equal_fcos(training, norm_on_bbox, centerness_on_reg):
+    head = build(norm_on_bbox=norm_on_bbox, centerness_on_reg=centerness_on_reg).train(training)
+    fcos = fcos_with_weights_of(head).train(training)
+    features = feature_levels()
+    for ours, theirs in zip(head(features)[:3], fcos(features), strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("rescale", [True, False])
+def test_with_shared_weights_boxes_and_scores_equal_fcos(rescale):
+    head = build().eval()
+    with torch.no_grad():
+        head.conv_cls.weight.mul_(20)  # spread the scores, so that NMS has an order to keep
+    fcos, features = fcos_with_weights_of(head).eval(), feature_levels()
+    ours = head.predict_by_feat(*head(features), metas(), rescale=rescale)
+    theirs = fcos.predict_by_feat(*fcos(features), batch_img_metas=metas(), rescale=rescale)
+    for a, b in zip(ours, theirs, strict=True):
+        assert len(a) == 10
+        for field in ("bboxes", "scores", "labels"):
+            assert torch.equal(a[field], b[field])
+
+
+def test_losses_equal_fcos_on_the_same_targets():
+    head = build(sample_in_mask=False)
+    fcos, features, truth = fcos_with_weights_of(head), feature_levels(), ground_truth()
+    ours = head.loss_by_feat(*head(features), truth, metas())
+    theirs = fcos.loss_by_feat(*fcos(features), truth, metas())
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name])
+
+
+def test_survivors_carry_the_embedding_and_margin_of_their_prior():
+    head = build().eval()
+    outputs = head(feature_levels())
+    results = head.predict_by_feat(*outputs, metas())[1]
+    embeddings, margins = outputs[3:]
+    points = points_of(head)
+    for i in range(len(results)):
+        matches = [
+            (level, int(index))
+            for level, mlvl in enumerate(points)
+            for index in (mlvl == results.priors[i]).all(dim=1).nonzero()
+        ]
+        found = [
+            torch.equal(embeddings[level][1].flatten(1)[:, index], results.proposal_embeddings[i])
+            and torch.equal(margins[level][1].flatten(1)[:, index], results.proposal_margins[i])
+            for level, index in matches
+        ]
+        assert any(found)
+
+
+def test_sampling_in_masks_leaves_out_points_off_the_mask():
+    size = (64, 64)
+    masks = torch.zeros(1, *size, dtype=torch.uint8)
+    masks[0, 20:44, 8:30] = 1  # the left half of the box
+    truth = InstanceData(
+        bboxes=torch.tensor([[8.0, 20.0, 52.0, 44.0]]),
+        labels=torch.tensor([2]),
+        masks=BitmapMasks(masks.numpy(), *size),
+    )
+    points = [torch.tensor([[20.0, 28.0], [28.0, 28.0], [36.0, 28.0]])] + [torch.zeros(0, 2)] * 4
+    assert build().get_targets(points, [truth])[0][0].tolist() == [2, 2, 3]
+    assert build(sample_in_mask=False).get_targets(points, [truth])[0][0].tolist() == [2, 2, 2]
+
+
+def chosen(head, truth):
+    features = feature_levels(len(truth), SIZE)
+    head.loss_by_feat(*head(features), truth, metas(len(truth)))
+    return head.get_positive_infos()
+
+
+def test_best_gives_one_proposal_an_instance_with_a_point():
+    truth = ground_truth((4, 0, 3))
+    infos = chosen(build(), truth)
+    for info, instances in zip(infos, truth, strict=True):
+        assert len(set(info.gt_inds.tolist())) == len(info) <= len(instances)
+        assert info.proposal_embeddings.shape == info.proposal_margins.shape == (len(info), 5)
+        for gt, (x, y) in zip(info.gt_inds, info.priors.long(), strict=True):
+            if 0 <= y < SIZE[0] and 0 <= x < SIZE[1]:
+                assert instances.masks.masks[gt, y, x] == 1
+    assert [len(info) for info in infos][1] == 0 and sum(len(info) for info in infos) >= 5
+
+
+def test_best_takes_the_highest_iou_in_train_and_eval_mode(monkeypatch):
+    head, truth = build(), ground_truth((3,))
+    features = feature_levels(1, SIZE)
+    boxes = {}
+    for training in (True, False):
+        head.train(training)
+        head.loss_by_feat(*head(features), truth, metas(1))
+        boxes[training] = head.get_positive_infos()[0].priors
+    # Boxes are in strides while training and in pixels else: the same proposals must win.
+    assert torch.equal(boxes[True], boxes[False])
+
+
+def test_all_gives_every_positive_point_up_to_the_limit():
+    truth = ground_truth()
+    everything = chosen(build(mask_proposals="all"), truth)
+    labels = build().get_targets(points_of(build()), truth)[0]
+    assert sum(len(info) for info in everything) == sum(int((x < 3).sum()) for x in labels)
+    limited = chosen(build(mask_proposals="all", max_mask_proposals=7), truth)
+    assert sum(len(info) for info in limited) == 7
+
+
+def test_positive_infos_are_handed_over_once():
+    head = build()
+    with pytest.raises(RuntimeError, match="what loss.. keeps: call that first"):
+        head.get_positive_infos()
+    chosen(head, ground_truth())
+    with pytest.raises(RuntimeError, match="what loss.. keeps: call that first"):
+        head.get_positive_infos()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(embed_dim=2), "embed_dim=2 is too small"),
+        (dict(mask_proposals="first"), "mask_proposals='first' is unknown"),
+        (dict(sample_in_mask="yes"), "sample_in_mask='yes' is unknown"),
+        (dict(learnable_margin=2), "learnable_margin=2 is unknown"),
+        (dict(prior_margin=0), "prior_margin=0 must be"),
+        (dict(margin_reduce_factor=-1), "margin_reduce_factor=-1 must be"),
+        (dict(max_mask_proposals=0), "max_mask_proposals=0 must be"),
+    ],
+)
+def test_wrong_values_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+
+
+def test_a_misspelt_argument_is_refused():
+    with pytest.raises(TypeError, match="sample_in_masks"):
+        build(sample_in_masks=True)
+
+
+def test_initialisation():
+    head = build()
+    assert head.conv_cls.bias.tolist() == pytest.approx([-4.59512] * 3, abs=1e-4)
+    assert head.conv_reg.bias.abs().max() == 0
+    assert head.reg_convs[0].conv.bias.abs().max() == 0
+    assert head.reg_convs[0].conv.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert head.proposal_branch.conv_margin.bias.tolist() == pytest.approx([-1.75277] * 5, abs=1e-4)

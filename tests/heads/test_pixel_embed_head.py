@@ -1,0 +1,132 @@
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from tiny import TEST_CFG, feature_levels, mask_head_cfg, random_instances
+
+from mmdet_embedmask.coupling import coupled_logits, coupled_probabilities
+from mmdet_embedmask.heads.pixel_embed_head import pixel_positions
+from mmdet_embedmask.losses import lovasz_hinge
+from mmdet_embedmask.mask_prediction import crop_to_boxes, predict_masks
+from mmdet_embedmask.mask_targets import mask_stride_targets
+
+SIZE = (128, 160)
+
+
+def build(test_cfg=None, **options):
+    head = MODELS.build(mask_head_cfg(test_cfg=ConfigDict(TEST_CFG | (test_cfg or {})), **options))
+    head.init_weights()
+    return head
+
+
+def proposals(gt_inds):
+    k = len(gt_inds)
+    return InstanceData(
+        gt_inds=torch.tensor(gt_inds, dtype=torch.long),
+        priors=torch.rand(k, 2) * 128,
+        proposal_embeddings=torch.randn(k, 5) * 0.1,
+        proposal_margins=torch.rand(k, 5) + 0.5,
+    )
+
+
+def test_pixel_positions_are_cell_centres():
+    positions = pixel_positions(torch.zeros(2, 7, 2, 3), stride=8)
+    assert positions.shape == (1, 2, 2, 3)
+    assert positions[0, 0].tolist() == [[4.0, 12.0, 20.0]] * 2
+    assert positions[0, 1].tolist() == [[4.0] * 3, [12.0] * 3]
+
+
+def test_a_pixel_embedding_is_tower_plus_position():
+    head, features = build(), feature_levels()
+    (embedding,) = head(features)
+    tower = head.tower(features[0])
+    assert embedding.shape == (2, 5, 16, 20)
+    torch.testing.assert_close(embedding[:, 2:], head.conv_spatial_free(tower))
+    expected = head.conv_spatial_aware(tower)
+    expected[:, 0] += (torch.arange(20) * 8 + 4) / 100
+    expected[:, 1] += ((torch.arange(16) * 8 + 4) / 100)[:, None]
+    torch.testing.assert_close(embedding[:, :2], expected)
+
+
+def test_loss_is_the_mean_over_instances_then_images():
+    head = build()
+    pixels = torch.randn(3, 5, 16, 20)
+    truth = [random_instances(count, SIZE, seed=count) for count in (4, 0, 2)]
+    infos = [proposals([2, 0, 3]), proposals([]), proposals([1])]
+    loss = head.loss_by_feat(pixels, truth, [], infos)["loss_mask"]
+    expected = 0.0
+    for image, (instances, info) in enumerate(zip(truth, infos, strict=True)):
+        if len(info) == 0:
+            continue
+        embedding = info.proposal_embeddings.clone()
+        embedding[:, :2] += info.priors / 100
+        logits = coupled_logits(pixels[image], embedding, info.proposal_margins, "probability")
+        targets = mask_stride_targets(torch.from_numpy(instances.masks.masks))[info.gt_inds]
+        expected += 0.5 * lovasz_hinge(logits, targets).mean() / 3
+    torch.testing.assert_close(loss, expected)
+
+
+def test_any_loss_on_logits_can_be_configured():
+    head = build(loss_mask=dict(type="DiceLoss", use_sigmoid=True, loss_weight=1.0))
+    truth = [random_instances(2, SIZE)]
+    loss = head.loss_by_feat(torch.randn(1, 5, 16, 20), truth, [], [proposals([0, 1])])
+    assert 0 < float(loss["loss_mask"]) < 1
+
+
+META = dict(img_shape=(120, 150), ori_shape=(61, 77), scale_factor=(150 / 77, 120 / 61))
+
+
+def detections():
+    found = proposals([0, 0])
+    del found.gt_inds
+    found.bboxes = torch.tensor([[10.0, 20.0, 60.0, 90.0], [0.0, 0.0, 150.0, 120.0]])
+    found.scores, found.labels = torch.tensor([0.9, 0.4]), torch.tensor([1, 2])
+    return found
+
+
+@pytest.mark.parametrize("crop_to_box", [True, False])
+@pytest.mark.parametrize("upsample", ["probability", "embedding"])
+def test_masks_are_the_thresholded_probabilities(upsample, crop_to_box):
+    head = build(test_cfg=dict(crop_to_box=crop_to_box, mask_thr=0.3), upsample=upsample)
+    pixels, found = torch.rand(1, 5, 16, 20), detections()
+    (results,) = head.predict_by_feat(pixels, [META], rescale=True, results_list=[found])
+    embedding = found.proposal_embeddings.clone()
+    embedding[:, :2] += found.priors / 100
+    probability = coupled_probabilities(pixels[0], embedding, found.proposal_margins, upsample)
+    if crop_to_box:
+        probability = crop_to_boxes(probability, found.bboxes)
+    expected = predict_masks(probability, META["img_shape"], META["ori_shape"], 0.3)
+    assert torch.equal(results.masks, expected)
+    assert 0 < expected.sum() < expected.numel()
+
+
+def test_results_hold_four_fields_and_boxes_in_original_pixels():
+    found = detections()
+    (results,) = build().predict_by_feat(torch.rand(1, 5, 16, 20), [META], True, [found])
+    assert sorted(results.keys()) == ["bboxes", "labels", "masks", "scores"]
+    torch.testing.assert_close(results.bboxes[1], torch.tensor([0.0, 0.0, 77.0, 61.0]))
+    assert results.masks.shape == (2, 61, 77)
+    (unscaled,) = build().predict_by_feat(torch.rand(1, 5, 16, 20), [META], False, [found])
+    assert torch.equal(unscaled.bboxes, found.bboxes) and unscaled.masks.shape == (2, 120, 150)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(embed_dim=1), "embed_dim=1 is too small"),
+        (dict(upsample="both"), "upsample='both' is unknown"),
+        (dict(stride=4), "stride=4 is unknown"),
+    ],
+)
+def test_wrong_values_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        build(**options)
+
+
+def test_initialisation():
+    head = build()
+    assert head.tower[0].conv.bias.abs().max() == 0
+    assert head.tower[0].conv.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert head.conv_spatial_free.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert head.spatial_embedding.position_scale.scale.item() == 1.0

@@ -1,0 +1,35 @@
+import torch
+
+from mmdet_embedmask.layers import SpatialEmbedding
+
+
+def test_position_is_added_to_the_first_two_channels_alone():
+    layer = SpatialEmbedding()
+    with torch.no_grad():
+        layer.position_scale.scale.fill_(2.0)
+    offsets = torch.tensor([[0.5, -0.5, 3.0], [0.0, 0.0, 1.0]])
+    positions = torch.tensor([[100.0, 50.0], [0.0, 400.0]])
+    assert layer(offsets, positions).tolist() == [[2.5, 0.5, 3.0], [0.0, 8.0, 1.0]]
+
+
+def test_maps_and_proposals_get_the_same_position():
+    layer = SpatialEmbedding()
+    maps = torch.randn(2, 4, 3, 5)
+    positions = torch.rand(1, 2, 3, 5) * 1000
+    at_pixel = layer(maps[:, :, 1, 4], positions[:, :, 1, 4])
+    assert torch.equal(layer(maps, positions)[:, :, 1, 4], at_pixel)
+
+
+def test_position_is_added_in_float32():
+    # bfloat16 has steps of 8 pixels at 1333.
+    positions = torch.tensor([[1331.0, 7.0], [1332.0, 7.0]])
+    embedding = SpatialEmbedding()(torch.zeros(2, 3, dtype=torch.bfloat16), positions)
+    assert embedding.dtype == torch.float32
+    torch.testing.assert_close(embedding[:, 0], torch.tensor([13.31, 13.32]))
+
+
+def test_the_scale_is_one_learnable_scalar():
+    layer = SpatialEmbedding()
+    layer(torch.zeros(1, 3), torch.tensor([[300.0, 100.0]])).sum().backward()
+    (parameter,) = layer.parameters()
+    assert parameter.item() == 1.0 and parameter.grad.item() == 4.0

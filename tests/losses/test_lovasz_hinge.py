@@ -1,0 +1,95 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmdet_embedmask.losses import lovasz_hinge
+from mmdet_embedmask.losses.lovasz_hinge import jaccard_growth
+
+
+def plain_lovasz(logits, target):
+    """Berman's algorithm 1 for one instance, prefix by prefix."""
+    errors = [1 - z * (2 * t - 1) for z, t in zip(logits.tolist(), target.tolist(), strict=True)]
+    order = sorted(range(len(errors)), key=lambda i: -errors[i])
+    positives, wrong, loss, before = sum(target.tolist()), [0, 0], 0.0, 0.0
+    for i in order:
+        wrong[int(target[i])] += 1
+        jaccard = 1 - (positives - wrong[1]) / (positives + wrong[0])
+        loss += max(errors[i], 0.0) * (jaccard - before)
+        before = jaccard
+    return loss
+
+
+def test_by_hand():
+    # Errors 1 - z (2 t - 1): 0.5, 3, 0.5, 0. Sorted: background 3, then the target's 0.5 ...
+    logits = torch.tensor([[0.5, 2.0, -0.5, 1.0]])
+    targets = torch.tensor([[True, False, False, True]])
+    # Jaccard loss 1 - 2/3, then 1 - 1/3 (target) or 1 - 2/4 (background), 1 - 1/4, 1.
+    assert float(lovasz_hinge(logits, targets)) == pytest.approx(3 / 3 + 0.5 * (3 / 4 - 1 / 3))
+
+
+def test_empty_target_is_the_largest_positive_error():
+    logits = torch.tensor([[-3.0, 0.5, -0.5], [-2.0, -3.0, -1.5]])
+    targets = torch.zeros(2, 3, dtype=torch.bool)
+    assert lovasz_hinge(logits, targets).tolist() == [1.5, 0.0]
+
+
+def test_right_beyond_the_margin_costs_nothing():
+    targets = torch.tensor([[[True, False], [False, True]]])
+    assert float(lovasz_hinge(torch.where(targets, 1.5, -1.5), targets)) == 0.0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.floats(-5, 5), st.booleans()), min_size=1, max_size=25))
+def test_equals_the_plain_algorithm(pixels):
+    logits = torch.tensor([z for z, _ in pixels], dtype=torch.float64)
+    target = torch.tensor([t for _, t in pixels])
+    expected = plain_lovasz(logits, target)
+    assert float(lovasz_hinge(logits[None], target[None])) == pytest.approx(expected, abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=4))
+def test_growth_is_non_negative_and_sums_to_one(rows):
+    growth = jaccard_growth(torch.tensor(rows), torch.float64)
+    assert (growth >= 0).all()
+    assert growth.sum(dim=1).tolist() == pytest.approx([1.0] * len(rows))
+
+
+def test_growth_keeps_its_precision_on_large_maps():
+    targets = torch.rand(1, 300_000) > 0.5
+    exact = jaccard_growth(targets, torch.float64)
+    single = jaccard_growth(targets, torch.float32).double()
+    torch.testing.assert_close(single, exact, rtol=1e-6, atol=0)
+
+
+def test_instances_are_independent_and_gradients_right():
+    logits = torch.randn(3, 2, 4, dtype=torch.float64, requires_grad=True)
+    targets = torch.rand(3, 2, 4) > 0.5
+    alone = torch.cat(
+        [lovasz_hinge(z[None], t[None]) for z, t in zip(logits, targets, strict=True)]
+    )
+    torch.testing.assert_close(lovasz_hinge(logits, targets), alone)
+    assert torch.autograd.gradcheck(lambda z: lovasz_hinge(z, targets), logits)
+
+
+def test_no_instances():
+    logits = torch.zeros(0, 4, 4, requires_grad=True)
+    loss = lovasz_hinge(logits, torch.zeros(0, 4, 4, dtype=torch.bool))
+    assert loss.shape == (0,)
+    loss.sum().backward()
+    assert logits.grad.shape == (0, 4, 4)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 300), st.floats(-3, 6), st.integers(0, 2**31 - 1))
+def test_300_instances_with_distances_to_1e6_stay_finite(k, exponent, seed):
+    from mmdet_embedmask.coupling import mask_logit
+
+    generator = torch.Generator().manual_seed(seed)
+    distance = torch.rand(k, 6, 6, generator=generator) * 10.0**exponent
+    distance.requires_grad_()
+    targets = torch.rand(k, 6, 6, generator=generator) > 0.7
+    loss = lovasz_hinge(mask_logit(distance), targets)
+    (gradient,) = torch.autograd.grad(loss.sum(), distance)
+    assert loss.isfinite().all() and gradient.isfinite().all()

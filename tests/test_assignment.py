@@ -1,0 +1,103 @@
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmdet_embedmask.assignment import (
+    assign_points,
+    best_proposals,
+    distances_to_sides,
+    draw_proposals,
+)
+
+INF = 1e8
+
+
+def assign(points, bboxes, stride=8.0, regress_range=(-1.0, 64.0), **options):
+    points = torch.tensor(points)
+    strides = torch.full((len(points),), stride)
+    ranges = torch.tensor([regress_range]).expand(len(points), 2)
+    return assign_points(points, strides, ranges, torch.tensor(bboxes), **options).tolist()
+
+
+def test_distances_to_sides():
+    actual = distances_to_sides(
+        torch.tensor([[4.0, 12.0]]), torch.tensor([[0.0, 10.0, 20.0, 40.0]])
+    )
+    assert actual.tolist() == [[4.0, 2.0, 16.0, 28.0]]
+
+
+def test_center_square_is_cut_by_the_box_and_open_at_its_sides():
+    # Centre (20, 20), 1.5 strides = 12: x from 8 to 32; the box is only 10 high: y from 15 to 25.
+    box = [[0.0, 15.0, 40.0, 25.0]]
+    points = [[20.0, 20.0], [32.0, 20.0], [31.0, 20.0], [20.0, 25.0], [20.0, 24.0], [4.0, 20.0]]
+    assert assign(points, box) == [0, -1, 0, -1, 0, -1]
+
+
+def test_without_center_sampling_the_whole_box_counts():
+    box = [[0.0, 15.0, 40.0, 25.0]]
+    assert assign([[4.0, 20.0], [0.0, 20.0], [20.0, 26.0]], box, center_radius=None) == [0, -1, -1]
+
+
+def test_regress_range_is_inclusive():
+    box = [[0.0, 0.0, 96.0, 96.0]]
+    # The largest distance of (44, 44) is 52, of (48, 32) 64.
+    assert assign([[44.0, 44.0]], box, stride=64.0, regress_range=(64.0, 128.0)) == [-1]
+    assert assign([[48.0, 32.0]], box, stride=64.0, regress_range=(64.0, 128.0)) == [0]
+    assert assign([[48.0, 32.0]], box, stride=64.0, regress_range=(-1.0, 64.0)) == [0]
+
+
+def test_smallest_area_wins_and_the_mask_is_tested_before():
+    boxes = [[0.0, 0.0, 40.0, 40.0], [10.0, 10.0, 30.0, 30.0]]
+    assert assign([[20.0, 20.0]], boxes) == [1]
+    in_mask = torch.tensor([[True, False]])
+    assert assign([[20.0, 20.0]], boxes, in_mask=in_mask) == [0]
+    assert assign([[20.0, 20.0]], boxes, in_mask=~in_mask & False) == [-1]
+
+
+def test_no_instances():
+    points = torch.zeros(3, 2)
+    gt_inds = assign_points(points, torch.ones(3), torch.zeros(3, 2), torch.zeros(0, 4))
+    assert gt_inds.tolist() == [-1, -1, -1] and gt_inds.dtype == torch.long
+
+
+def test_best_proposals_by_hand():
+    gt_inds = torch.tensor([0, -1, 2, 0, 2, 2])
+    ious = torch.tensor([0.3, 0.9, 0.5, 0.7, 0.8, 0.8])
+    # Instance 1 has no point; of instance 2's two best the first is taken.
+    assert best_proposals(gt_inds, ious, 3).tolist() == [3, -1, 4]
+    assert best_proposals(torch.tensor([-1, -1]), torch.zeros(2), 2).tolist() == [-1, -1]
+    assert best_proposals(torch.tensor([-1]), torch.zeros(1), 0).tolist() == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(-1, 4), st.integers(0, 5)), max_size=40))
+def test_best_proposals_equal_a_plain_loop(pairs):
+    gt_inds = torch.tensor([g for g, _ in pairs], dtype=torch.long)
+    ious = torch.tensor([i / 5 for _, i in pairs])
+    expected = [-1] * 5
+    for index, (gt, iou) in enumerate(pairs):
+        if gt >= 0 and (expected[gt] < 0 or iou > pairs[expected[gt]][1]):
+            expected[gt] = index
+    assert best_proposals(gt_inds, ious, 5).tolist() == expected
+
+
+def test_all_positive_points_are_drawn_below_the_limit():
+    batch = [torch.tensor([-1, 0, 0, 1]), torch.tensor([2, -1, -1, -1])]
+    assert [x.tolist() for x in draw_proposals(batch, 4)] == [[1, 2, 3], [0]]
+    empty = [torch.tensor([-1, -1])] * 2
+    assert [x.tolist() for x in draw_proposals(empty, 4)] == [[], []]
+
+
+def test_the_limit_holds_for_the_batch_and_every_point_can_be_drawn():
+    batch = [torch.tensor([-1, 0, 0, 1]), torch.tensor([2, -1, 2, -1])]
+    positives = {(0, 1), (0, 2), (0, 3), (1, 0), (1, 2)}
+    seen = set()
+    for _ in range(50):
+        drawn = {
+            (image, point)
+            for image, points in enumerate(draw_proposals(batch, 2))
+            for point in points.tolist()
+        }
+        assert len(drawn) == 2 and drawn <= positives
+        seen |= drawn
+    assert seen == positives

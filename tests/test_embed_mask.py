@@ -1,0 +1,142 @@
+"""The detector as a whole: loss, prediction, gradients."""
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from tiny import build_model, data_batch, model_cfg, total_loss
+
+
+def predict(model, batch):
+    model.eval()
+    with torch.no_grad():
+        return model.test_step(batch)
+
+
+@pytest.mark.parametrize("counts", [[3, 2], [2, 0], [0, 0]])
+@pytest.mark.parametrize("mask_proposals", ["best", "all"])
+@pytest.mark.parametrize("upsample", ["probability", "embedding"])
+def test_every_parameter_has_a_finite_gradient(counts, mask_proposals, upsample):
+    model = build_model(
+        bbox_head=dict(mask_proposals=mask_proposals), mask_head=dict(upsample=upsample)
+    )
+    loss, losses = total_loss(model, data_batch(counts))
+    assert set(losses) == {"loss_cls", "loss_bbox", "loss_centerness", "loss_mask"}
+    assert all(value.isfinite() for value in losses.values())
+    assert (float(losses["loss_mask"]) > 0) == any(counts)
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_fixed_margin_trains_too():
+    model = build_model(bbox_head=dict(learnable_margin=False))
+    loss, _ = total_loss(model, data_batch([3, 2]))
+    loss.backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_loss_is_float32_and_finite_for_100_iterations_of_bfloat16():
+    model = build_model()
+    batch = data_batch([3, 2], size=(64, 64))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    first = None
+    for _ in range(100):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss, losses = total_loss(model, batch)
+        assert losses["loss_mask"].dtype == torch.float32
+        assert all(value.isfinite() for value in losses.values())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimizer.step()
+        first = first or float(loss)
+    assert float(loss) < first
+
+
+SIZES = {
+    "odd": ((61, 77), (128, 160)),
+    "aspect not kept": ((50, 200), (128, 128)),
+    "one pixel wide": ((64, 1), (128, 2)),
+    "upscaling": ((20, 30), (120, 180)),
+    "downscaling": ((301, 403), (75, 101)),
+}
+
+
+@pytest.mark.parametrize("ori_shape, img_shape", SIZES.values(), ids=SIZES.keys())
+def test_results_have_four_fields_at_the_original_size(ori_shape, img_shape):
+    batch = data_batch([1], size=img_shape)
+    factor = img_shape[1] / ori_shape[1], img_shape[0] / ori_shape[0]
+    batch["data_samples"][0].set_metainfo(dict(ori_shape=ori_shape, scale_factor=factor))
+    (sample,) = predict(build_model(), batch)
+    results = sample.pred_instances
+    assert sorted(results.keys()) == ["bboxes", "labels", "masks", "scores"]
+    assert len(results) > 0
+    assert results.masks.shape == (len(results), *ori_shape)
+    assert results.masks.dtype == torch.bool
+    assert results.bboxes[:, 0::2].max() <= ori_shape[1] + 1e-3
+    assert results.bboxes[:, 1::2].max() <= ori_shape[0] + 1e-3
+
+
+def test_no_detections_give_empty_results_of_the_right_shape():
+    model = build_model(test_cfg=dict(score_thr=0.999))
+    (sample,) = predict(model, data_batch([1], size=(61, 77)))
+    assert sample.pred_instances.masks.shape == (0, 61, 77)
+    assert sample.pred_instances.bboxes.shape == (0, 4)
+
+
+def test_images_of_different_sizes_in_one_batch():
+    a, b = data_batch([1], size=(64, 96)), data_batch([2], size=(50, 128))
+    batch = {key: a[key] + b[key] for key in a}
+    samples = predict(build_model(), batch)
+    assert [s.pred_instances.masks.shape[1:] for s in samples] == [(64, 96), (50, 128)]
+
+
+def test_tensor_mode_needs_no_ground_truth():
+    outputs, (pixels,) = build_model().eval()(torch.zeros(1, 3, 64, 64), mode="tensor")
+    assert [len(levels) for levels in outputs] == [5] * 5
+    assert pixels.shape == (1, 5, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "parts, message",
+    [
+        (
+            dict(bbox_head=dict(embed_dim=8), mask_head=dict(embed_dim=16)),
+            r"bbox_head.embed_dim=8 and mask_head.embed_dim=16 differ.*same number",
+        ),
+        (
+            dict(bbox_head=dict(strides=[4, 8, 16, 32, 64])),
+            r"bbox_head.strides\[0\]=4 and mask_head.stride=8 differ",
+        ),
+        (dict(test_cfg=dict(mask_thr=1.5)), "mask_thr=1.5 must be"),
+        (dict(test_cfg=dict(mask_threshold=0.5)), "unknown keys"),
+    ],
+)
+def test_wrong_configs_are_refused(parts, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(model_cfg(**parts))
+
+
+def test_unpadded_masks_stop_the_first_loss():
+    model = build_model()
+    model.data_preprocessor.pad_mask = False
+    with pytest.raises(ValueError, match="set data_preprocessor.pad_mask=True"):
+        total_loss(model, data_batch([2], size=(61, 77)))
+
+
+def test_a_mask_reaches_beyond_its_box_unless_cropped():
+    batch = data_batch([1])
+    torch.manual_seed(3)
+    model = build_model(test_cfg=dict(mask_thr=0.01))
+    whole = predict(model, batch)[0].pred_instances
+    model.mask_head.test_cfg.crop_to_box = True
+    cropped = predict(model, data_batch([1]))[0].pred_instances
+    assert torch.equal(whole.bboxes, cropped.bboxes)
+    assert (cropped.masks & ~whole.masks).sum() == 0
+    xs = torch.arange(160) + 0.5
+    for box, mask in zip(cropped.bboxes, cropped.masks, strict=True):
+        # Two cells of 4 pixels, and half a cell that the bilinear resize spreads.
+        outside = (xs < box[0] - 14) | (xs > box[2] + 14)
+        assert not mask[:, outside].any()
+    assert whole.masks.sum() > cropped.masks.sum()

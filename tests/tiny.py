@@ -1,0 +1,138 @@
+"""Tiny models and ground truth for the tests."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import Config, ConfigDict
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+NORM = dict(type="GN", num_groups=4)
+CHANNELS = 16
+STRIDES = (8, 16, 32, 64, 128)
+TEST_CFG = dict(
+    nms_pre=100,
+    min_bbox_size=0,
+    score_thr=0.0,
+    nms=dict(type="nms", iou_threshold=0.6),
+    max_per_img=10,
+    mask_thr=0.5,
+)
+
+
+def bbox_head_cfg(**options: Any) -> dict:
+    return dict(
+        type="EmbedMaskHead",
+        num_classes=3,
+        in_channels=CHANNELS,
+        feat_channels=CHANNELS,
+        stacked_convs=1,
+        strides=STRIDES,
+        embed_dim=5,
+        norm_cfg=NORM,
+    ) | dict(options)
+
+
+def mask_head_cfg(**options: Any) -> dict:
+    return dict(
+        type="PixelEmbedHead",
+        in_channels=CHANNELS,
+        feat_channels=CHANNELS,
+        stacked_convs=1,
+        embed_dim=5,
+        norm_cfg=NORM,
+    ) | dict(options)
+
+
+def model_cfg(
+    bbox_head: dict | None = None, mask_head: dict | None = None, test_cfg: dict | None = None
+) -> ConfigDict:
+    """A ResNet-18 detector of 16 channels, from scratch."""
+    return ConfigDict(
+        type="EmbedMask",
+        data_preprocessor=dict(type="DetDataPreprocessor", pad_mask=True, pad_size_divisor=32),
+        backbone=dict(
+            type="ResNet",
+            depth=18,
+            base_channels=8,
+            out_indices=(0, 1, 2, 3),
+            norm_cfg=NORM,
+            norm_eval=False,
+        ),
+        neck=dict(
+            type="FPN",
+            in_channels=[8, 16, 32, 64],
+            out_channels=CHANNELS,
+            start_level=1,
+            add_extra_convs="on_output",
+            num_outs=5,
+            relu_before_extra_convs=True,
+        ),
+        bbox_head=bbox_head_cfg(**(bbox_head or {})),
+        mask_head=mask_head_cfg(**(mask_head or {})),
+        test_cfg=TEST_CFG | (test_cfg or {}),
+    )
+
+
+def build_model(**parts: dict) -> nn.Module:
+    model = MODELS.build(model_cfg(**parts))
+    model.init_weights()
+    return model
+
+
+def feature_levels(num_images: int = 2, size: tuple[int, int] = (128, 160)) -> tuple[Tensor, ...]:
+    """Random neck outputs of a padded input of this size."""
+    return tuple(
+        torch.randn(num_images, CHANNELS, -(-size[0] // s), -(-size[1] // s)) for s in STRIDES
+    )
+
+
+def random_instances(
+    count: int, size: tuple[int, int] = (128, 160), num_classes: int = 3, seed: int = 0
+) -> InstanceData:
+    """Boxes filled by their ellipse."""
+    rng = np.random.default_rng(seed)
+    height, width = size
+    masks, boxes = np.zeros((count, height, width), np.uint8), np.zeros((count, 4), np.float32)
+    ys, xs = np.mgrid[:height, :width] + 0.5
+    for i in range(count):
+        half = rng.uniform(0.2, 0.45, 2) * np.array([width, height])
+        center = rng.uniform(half, np.array([width, height]) - half)
+        boxes[i] = [*(center - half), *(center + half)]
+        inside = ((xs - center[0]) / half[0]) ** 2 + ((ys - center[1]) / half[1]) ** 2
+        masks[i] = inside <= 1
+    return InstanceData(
+        bboxes=torch.from_numpy(boxes),
+        labels=torch.from_numpy(rng.integers(0, num_classes, count)),
+        masks=BitmapMasks(masks, height, width),
+    )
+
+
+def data_batch(counts: list[int], size: tuple[int, int] = (128, 160)) -> dict[str, list]:
+    """Images with this many instances, as a data loader gives them."""
+    inputs, samples = [], []
+    for index, count in enumerate(counts):
+        generator = torch.Generator().manual_seed(index)
+        inputs.append(torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8))
+        sample = DetDataSample(
+            metainfo=dict(img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0), img_id=index)
+        )
+        sample.gt_instances = random_instances(count, size, seed=index)
+        sample.ignored_instances = random_instances(0, size)
+        samples.append(sample)
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def total_loss(model: nn.Module, batch: dict[str, list]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of a raw batch, as the runner computes it, and its parts."""
+    data = model.data_preprocessor(batch, training=True)
+    losses = model(**data, mode="loss")
+    return model.parse_losses(losses)[0], losses
+
+
+def load_config(path: str) -> Config:
+    return Config.fromfile(path)

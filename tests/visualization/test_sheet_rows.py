@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from pycocotools import mask as coco_mask
+
+from mmdet_embedmask.data.shapes import SHAPE_CLASSES, ShapesConfig, write_coco_shapes
+from mmdet_embedmask.visualization.sheet_rows import dataset_row, decode_mask, spread_indices
+
+
+@pytest.mark.parametrize(
+    ("length", "number", "expected"),
+    [(10, 4, [0, 3, 6, 9]), (3, 6, [0, 1, 2]), (5, 1, [0]), (1, 3, [0])],
+)
+def test_spread_indices(length, number, expected):
+    assert spread_indices(length, number) == expected
+
+
+def test_decode_mask_knows_every_form():
+    mask = np.zeros((4, 6), bool)
+    mask[1:3, 2:5] = True
+    compressed = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+    # Down the columns: 2 * 4 + 1 unset, then 2 set and 2 unset, thrice; the last run is longer.
+    plain = {"size": [4, 6], "counts": [9, 2, 2, 2, 2, 2, 5]}
+    polygons = [[2, 1, 5, 1, 5, 3, 2, 3]]
+    for form in (mask, compressed, plain, polygons):
+        assert np.array_equal(decode_mask(form, (4, 6)), mask)
+
+
+class FixedModel:
+    """Predicts the left half of every image, and its right half with a low score."""
+
+    def __init__(self, as_rle):
+        self.as_rle = as_rle
+
+    def test_step(self, batch):
+        (sample,) = batch["data_samples"]
+        masks = torch.zeros(2, *sample.ori_shape, dtype=torch.bool)
+        masks[0, :, : sample.ori_shape[1] // 2] = True
+        masks[1] = ~masks[0]
+        if self.as_rle:
+            masks = [coco_mask.encode(np.asfortranarray(m.numpy(), np.uint8)) for m in masks]
+        sample.pred_instances = InstanceData(
+            bboxes=torch.zeros(2, 4),
+            scores=torch.tensor([0.9, 0.1]),
+            labels=torch.tensor([3, 0]),
+            masks=masks,
+        )
+        return [sample]
+
+
+@pytest.mark.parametrize("as_rle", [False, True])
+def test_dataset_row(tmp_path, as_rle):
+    from mmcv.transforms import LoadImageFromFile
+    from mmdet.datasets import CocoDataset
+    from mmdet.datasets.transforms import PackDetInputs, Resize
+
+    config = ShapesConfig(2, 64, 80, (2, 3), empty_fraction=0.0, crowd_fraction=1.0)
+    path = write_coco_shapes(tmp_path, "val", config)
+    dataset = CocoDataset(
+        ann_file=str(path),
+        data_prefix={"img": str(tmp_path / "val")},
+        metainfo={"classes": SHAPE_CLASSES},
+        pipeline=[
+            LoadImageFromFile(),
+            Resize(scale=(96, 96), keep_ratio=True),
+            PackDetInputs(meta_keys=("img_id", "ori_shape", "img_shape", "scale_factor")),
+        ],
+        test_mode=True,
+    )
+    row = dataset_row(FixedModel(as_rle), dataset, 1, score_thr=0.5)
+    info = dataset.get_data_info(1)
+    wanted = [i for i in info["instances"] if not i["ignore_flag"]]
+    assert len(wanted) == len(info["instances"]) - 1  # the crowd is left out
+    assert row.image.shape == (64, 80, 3)
+    assert list(row.truth.labels) == [i["bbox_label"] for i in wanted]
+    for mask, instance in zip(row.truth.masks, wanted, strict=True):
+        assert np.array_equal(mask, coco_mask.decode(instance["mask"]))
+    assert row.prediction.labels == [3]
+    assert row.prediction.scores == pytest.approx([0.9])
+    assert row.prediction.masks.shape == (1, 64, 80)
+    assert row.prediction.masks[0, :, :40].all() and not row.prediction.masks[0, :, 40:].any()

@@ -1,0 +1,72 @@
+"""Draw a sheet of predictions beside ground truth, over the config's test data set.
+
+python tools/picture_sheet.py CONFIG CHECKPOINT OUT.png --num 6 --score-thr 0.4
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import torch
+from mmengine.config import Config, DictAction
+
+import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.visualization.sheet import MIN_TILE, picture_sheet
+from mmdet_embedmask.visualization.sheet_rows import dataset_row, spread_indices
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", type=Path)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("out", type=Path, help="the sheet, a .png file")
+    parser.add_argument("--num", type=int, default=6, help="images, spread over the data set (6)")
+    parser.add_argument("--score-thr", type=float, default=0.4, help="lowest score drawn (0.4)")
+    parser.add_argument("--tile", type=int, default=320, help="longer side of a picture (320)")
+    parser.add_argument(
+        "--device", default="cuda:0" if torch.cuda.is_available() else "cpu", help="(%(default)s)"
+    )
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    args = parser.parse_args(argv)
+    for path in (args.config, args.checkpoint):
+        if not path.is_file():
+            parser.error(f"{path} is not a file")
+    if args.out.suffix.lower() != ".png":
+        parser.error(f"{args.out} must end in .png")
+    if args.num < 1:
+        parser.error(f"--num {args.num} must be at least 1")
+    if args.tile < MIN_TILE:
+        parser.error(f"--tile {args.tile} must be at least {MIN_TILE}")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Predict, draw and write."""
+    args = parse_args(argv)
+    # MMDetection imports MMCV's operations, and takes seconds: not before the arguments are right.
+    from mmdet.apis import init_detector
+    from mmdet.registry import DATASETS
+
+    config = Config.fromfile(args.config)
+    if args.cfg_options:
+        config.merge_from_dict(args.cfg_options)
+    model = init_detector(config, str(args.checkpoint), device=args.device)
+    dataset = DATASETS.build(config.test_dataloader.dataset)
+    indices = spread_indices(len(dataset), args.num)
+    rows = [dataset_row(model, dataset, index, args.score_thr) for index in indices]
+    sheet = picture_sheet(rows, dataset.metainfo["classes"], args.tile)
+
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = args.out.with_name(args.out.name + ".tmp")
+    unfinished.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())
+    os.replace(unfinished, args.out)
+    print(f"{args.out}: {len(rows)} images, predictions with a score of {args.score_thr} or more")
+
+
+if __name__ == "__main__":
+    main()
