@@ -4,6 +4,12 @@ from typing import Any
 
 import numpy as np
 import torch
+
+# isort: off
+# First, also in processes that a test starts: it puts the stand-in for compiled MMCV in place.
+import mmdet_embedmask  # noqa: F401
+
+# isort: on
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks

@@ -1,5 +1,5 @@
 # Data in COCO's format for short runs on small images: data_root/{train,val} and
-# data_root/annotations/instances_{train,val}.json. Whoever builds on it sets data_root, metainfo and
+# data_root/annotations/instances_{train,val}.json. Who builds on it sets data_root, metainfo and
 # the evaluators' ann_file.
 train_pipeline = [
     dict(type="LoadImageFromFile"),

@@ -1,0 +1,54 @@
+"""It learns: overfitting reaches a high mask AP, real images lower every loss."""
+
+import pytest
+from conftest import shared_file
+from mmengine.config import Config
+from runs import CONFIGS, build_runner, make_shapes, shapes_config
+
+
+@pytest.mark.slow
+def test_overfitting_8_generated_images_reaches_mask_ap_09(tmp_path):
+    root = make_shapes(tmp_path / "shapes", 8, size=128, empty_fraction=0.0, crowd_fraction=0.0)
+    cfg = shapes_config(
+        root,
+        tmp_path / "run",
+        max_iters=300,
+        **{"train_dataloader.batch_size": 8, "optim_wrapper.optimizer.lr": 2e-3},
+    )
+    cfg.train_dataloader.dataset.pipeline = [
+        t for t in cfg.train_dataloader.dataset.pipeline if t["type"] != "RandomFlip"
+    ]
+    cfg.param_scheduler[1].end = 300
+    runner = build_runner(cfg)
+    runner.train()
+    metrics = runner.val_loop.run()
+    assert metrics["coco/segm_mAP"] >= 0.9
+
+
+@pytest.mark.slow
+def test_one_epoch_of_real_coco_lowers_each_loss(tmp_path):
+    root = shared_file("data/coco_ccby")
+    cfg = Config.fromfile(CONFIGS / "embedmask_r50_fpn_1x_coco.py")
+    small = Config.fromfile(CONFIGS / "embedmask_tiny_shapes.py")
+    cfg.model = small.model
+    cfg.model.bbox_head.num_classes = 80
+    cfg.optim_wrapper = small.optim_wrapper
+    cfg.param_scheduler = [dict(type="ConstantLR", factor=1.0, by_epoch=False)]
+    cfg.work_dir = str(tmp_path)
+    dataset = cfg.train_dataloader.dataset
+    dataset.update(
+        data_root=str(root), ann_file="instances_train.json", data_prefix=dict(img="train/")
+    )
+    dataset.pipeline[2].scale = (427, 320)
+    cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    cfg.train_cfg = dict(type="IterBasedTrainLoop", max_iters=29, val_interval=1000)
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None
+    cfg.randomness = dict(seed=0)
+    runner = build_runner(cfg)
+    assert len(runner.train_dataloader.dataset) == 57  # 29 batches of 2 see every image
+    runner.train()
+    for name in ("loss_cls", "loss_bbox", "loss_centerness", "loss_mask"):
+        values, _ = runner.message_hub.get_scalar(f"train/{name}").data
+        assert len(values) == 29
+        assert values[-10:].mean() < values[:10].mean(), name
