@@ -92,7 +92,7 @@ def test_50_iterations_with_empty_images_and_an_empty_rank(tmp_path):
         assert torch.equal(value, states[1][name]), name
     still = {name for name, value in states[0].items() if torch.equal(start[name], value)}
     # Scales of levels on which these small images have no instance get zero gradients.
-    assert all("scales." in name for name in still)
+    assert not {name for name in still if "head" in name and "scales." not in name}
 
 
 @pytest.mark.slow

@@ -32,7 +32,6 @@ test_evaluator = val_evaluator
 
 max_iters = 700
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=70),
     dict(type="CosineAnnealingLR", by_epoch=False, begin=70, end=max_iters, eta_min=0),

@@ -6,29 +6,23 @@ Shapes used in this module:
     K: proposals that learn a mask
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmdet.models.dense_heads import FCOSHead
 from mmdet.models.utils import filter_scores_and_topk, multi_apply, select_single_mlvl
 from mmdet.registry import MODELS
-from mmdet.structures.bbox import bbox_overlaps
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ..assignment import (
-    BACKGROUND,
-    assign_points,
-    best_proposals,
-    distances_to_sides,
-    draw_proposals,
-)
+from ..assignment import BACKGROUND, assign_points, distances_to_sides, draw_proposals
 from ..layers import ProposalBranch
 from ..mask_targets import masks_at_points
 from ..validation import check_embed_dim, check_option, check_positive
 from .ground_truth import check_ground_truth, ground_truth_masks
+from .levels import flatten_levels, flatten_points, per_point
+from .mask_proposals import best_fitting_proposals, gather_proposals
 
 MASK_PROPOSALS = ("best", "all")
 
@@ -221,7 +215,7 @@ class EmbedMaskHead(FCOSHead):
             in_mask = masks_at_points(masks, points.to(masks.device)).to(points.device)
         gt_inds = assign_points(
             points,
-            _per_point(self.strides, num_points_per_lvl, points),
+            per_point(self.strides, num_points_per_lvl, points),
             regress_ranges,
             bboxes,
             self.center_sample_radius if self.center_sampling else None,
@@ -249,30 +243,23 @@ class EmbedMaskHead(FCOSHead):
             sizes, dtype=bbox_preds[0].dtype, device=bbox_preds[0].device
         )
         points = torch.cat(mlvl_points)
-        flat_embeddings, flat_margins = _flatten_levels(embeddings), _flatten_levels(margins)
         if self.mask_proposals == "all":
             chosen = draw_proposals(self._gt_inds, self.max_mask_proposals)
         else:
-            strides = _per_point(self.strides, [len(level) for level in mlvl_points], points)
+            strides = per_point(self.strides, [len(level) for level in mlvl_points], points)
             # Boxes are in strides only while training; a loss in eval mode has them in pixels.
             unit = strides[:, None] if self.norm_on_bbox and self.training else 1
-            sides = _flatten_levels(bbox_preds).detach() * unit
+            sides = flatten_levels(bbox_preds).detach() * unit
             boxes = self.bbox_coder.decode(points.expand(len(sides), -1, -1), sides)
             chosen = [
-                _best_fitting(gt_inds, image_boxes, gt_instances.bboxes)
+                best_fitting_proposals(gt_inds, image_boxes, gt_instances.bboxes)
                 for gt_inds, image_boxes, gt_instances in zip(
                     self._gt_inds, boxes, batch_gt_instances, strict=True
                 )
             ]
-        return [
-            InstanceData(
-                gt_inds=self._gt_inds[image][index],
-                priors=points[index],
-                proposal_embeddings=flat_embeddings[image, index],
-                proposal_margins=flat_margins[image, index],
-            )
-            for image, index in enumerate(chosen)
-        ]
+        return gather_proposals(
+            chosen, self._gt_inds, points, flatten_levels(embeddings), flatten_levels(margins)
+        )
 
     def predict_by_feat(
         self,
@@ -329,40 +316,14 @@ class EmbedMaskHead(FCOSHead):
         cfg: ConfigDict,
     ) -> InstanceData:
         """The best scored (point, class) pairs of one level of one image, boxes not decoded."""
-        scores = _flatten_points(cls_score).sigmoid()
+        scores = flatten_points(cls_score).sigmoid()
         scores, labels, kept, _ = filter_scores_and_topk(scores, cfg.score_thr, cfg.nms_pre)
         return InstanceData(
             scores=scores,
             labels=labels,
-            score_factors=_flatten_points(centerness)[kept, 0].sigmoid(),
-            bboxes=_flatten_points(bbox_pred)[kept],
+            score_factors=flatten_points(centerness)[kept, 0].sigmoid(),
+            bboxes=flatten_points(bbox_pred)[kept],
             priors=points[kept],
-            proposal_embeddings=_flatten_points(embedding)[kept],
-            proposal_margins=_flatten_points(margin)[kept],
+            proposal_embeddings=flatten_points(embedding)[kept],
+            proposal_margins=flatten_points(margin)[kept],
         )
-
-
-def _best_fitting(gt_inds: Tensor, boxes: Tensor, gt_bboxes: Tensor) -> Tensor:
-    """Index of each instance's best fitting proposal: (P,), (P, 4), (G, 4) -> (K,), K <= G."""
-    positive = gt_inds != BACKGROUND
-    ious = boxes.new_zeros(len(boxes))
-    # MMDetection's IoU; the released program's, of boxes from x1 to x2 inclusive, differs a little.
-    ious[positive] = bbox_overlaps(boxes[positive], gt_bboxes[gt_inds[positive]], is_aligned=True)
-    best = best_proposals(gt_inds, ious, len(gt_bboxes))
-    return best[best != BACKGROUND]
-
-
-def _flatten_points(maps: Tensor) -> Tensor:
-    """(..., C, h, w) -> (..., h * w, C)."""
-    return maps.flatten(-2).transpose(-1, -2)
-
-
-def _flatten_levels(levels: list[Tensor]) -> Tensor:
-    """Levels of (N, C, h, w) -> (N, P, C)."""
-    return torch.cat([_flatten_points(level) for level in levels], dim=1)
-
-
-def _per_point(per_level: Sequence[float], num_points: Sequence[int], like: Tensor) -> Tensor:
-    """Repeat a number of each level for each of its points: (P,), dtype and device as ``like``."""
-    repeats = torch.tensor(num_points, device=like.device)
-    return like.new_tensor(per_level).repeat_interleave(repeats, output_size=sum(num_points))
