@@ -17,7 +17,7 @@ the logit that the loss wants is lost in float32 once ``P`` has been rounded to 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -197,10 +197,32 @@ def _expanded_distance(p: Tensor, q: Tensor, margin: Tensor) -> Tensor:
 @contextmanager
 def _full_precision(device_type: str) -> Iterator[None]:
     """Disable autocast and reduced-precision float32 matrix products (TF32, bfloat16)."""
-    precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.autocast(device_type, enabled=False):
+    with torch.autocast(device_type, enabled=False), _ieee_matmul():
+        yield
+
+
+@contextmanager
+def _ieee_matmul() -> Iterator[None]:
+    """Multiply float32 matrices in float32, whatever the user set, and restore that."""
+    candidates: list[Any] = [
+        torch.backends.cuda.matmul,
+        getattr(torch.backends.mkldnn, "matmul", None),
+    ]
+    backends = [backend for backend in candidates if hasattr(backend, "fp32_precision")]
+    if not backends:  # torch before 2.9
+        precision = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
             yield
+        finally:
+            torch.set_float32_matmul_precision(precision)
+        return
+    # Not by the older functions: they raise once a user has set one of these.
+    saved = [backend.fp32_precision for backend in backends]
+    try:
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        yield
     finally:
-        torch.set_float32_matmul_precision(precision)
+        for backend, precision in zip(backends, saved, strict=True):
+            backend.fp32_precision = precision

@@ -1,4 +1,5 @@
 import math
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -73,15 +74,44 @@ def test_distances_are_float32_under_autocast_and_for_half_inputs(dtype):
     assert torch.equal(actual, squared_distance(*(x.float() for x in half)))
 
 
-def test_the_users_matmul_precision_neither_matters_nor_changes():
+@contextmanager
+def older_setting():
+    torch.set_float32_matmul_precision("medium")
+    yield lambda: torch.get_float32_matmul_precision() == "medium"
+    torch.set_float32_matmul_precision("highest")
+
+
+@contextmanager
+def newer_setting():
+    matmul = torch.backends.cuda.matmul
+    if not hasattr(matmul, "fp32_precision"):
+        pytest.skip("torch before 2.9 has no fp32_precision")
+    before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
+    yield lambda: matmul.fp32_precision == "tf32"
+    matmul.fp32_precision = before
+
+
+@pytest.mark.parametrize("setting", [older_setting, newer_setting])
+def test_the_users_matmul_precision_neither_matters_nor_changes(setting):
     inputs = random_embeddings(d=16, dtype=torch.float32)
     expected = squared_distance(*inputs)
-    torch.set_float32_matmul_precision("medium")
-    try:
+    with setting() as unchanged:
         assert torch.equal(squared_distance(*inputs), expected)
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision("highest")
+        assert unchanged()
+
+
+def test_matrix_products_run_in_full_precision(monkeypatch):
+    seen = []
+    addmm = torch.addmm
+
+    def recorder(*args):
+        seen.append((torch.is_autocast_enabled("cpu"), torch.backends.cuda.matmul.fp32_precision))
+        return addmm(*args)
+
+    monkeypatch.setattr(torch, "addmm", recorder)
+    with newer_setting(), torch.autocast("cpu", dtype=torch.bfloat16):
+        squared_distance(*random_embeddings(dtype=torch.float32))
+    assert seen == [(False, "ieee")]
 
 
 @pytest.mark.parametrize("distance, probability", [(0.0, 1.0), (math.log(2), 0.5), (200.0, 0.0)])
