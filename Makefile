@@ -47,7 +47,8 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 demo: $(INSTALLED)
-	$(BIN)/python tools/make_shapes_coco.py $(SHAPES)
+	$(BIN)/python tools/make_shapes_coco.py $(SHAPES) --train 1000 --val 100 --size 128 128 \
+		--sizes 0.35 0.75 --max-objects 4 --classes ellipse polygon ring
 	$(BIN)/python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
 	$(BIN)/python tools/test.py $(DEMO_CONFIG) $$(cat $(DEMO)/last_checkpoint) --work-dir $(DEMO)
 	$(BIN)/python tools/picture_sheet.py $(DEMO_CONFIG) $$(cat $(DEMO)/last_checkpoint) $(DEMO)/predictions.png

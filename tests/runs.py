@@ -12,7 +12,10 @@ CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "embedmask"
 
 def make_shapes(root: Path, num_images: int, size: int = 96, **options) -> Path:
     """The same generated images as training and as validation data."""
-    shapes = ShapesConfig(num_images=num_images, height=size, width=size, **options)
+    classes = Config.fromfile(CONFIGS / "embedmask_tiny_shapes.py").classes
+    shapes = ShapesConfig(
+        num_images=num_images, height=size, width=size, classes=tuple(classes), **options
+    )
     write_coco_shapes(root, "train", shapes)
     return root
 

@@ -32,6 +32,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--min-objects", type=int, default=defaults.objects[0])
     parser.add_argument("--max-objects", type=int, default=defaults.objects[1])
+    parser.add_argument(
+        "--sizes",
+        type=float,
+        nargs=2,
+        metavar=("SMALLEST", "LARGEST"),
+        default=defaults.sizes,
+        help="extent of objects as a part of the image's shorter side (%(default)s)",
+    )
+    parser.add_argument(
+        "--classes", nargs="+", metavar="CLASS", default=defaults.classes, help="(%(default)s)"
+    )
     parser.add_argument("--empty-fraction", type=float, default=defaults.empty_fraction)
     parser.add_argument("--crowd-fraction", type=float, default=defaults.crowd_fraction)
     parser.add_argument("--seed", type=int, default=defaults.seed)
@@ -52,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 height=args.size[0],
                 width=args.size[1],
                 objects=(args.min_objects, args.max_objects),
+                sizes=tuple(args.sizes),
+                classes=tuple(args.classes),
                 empty_fraction=args.empty_fraction,
                 crowd_fraction=args.crowd_fraction,
                 seed=args.seed,

@@ -6,7 +6,9 @@ _base_ = [
     "./_base_/adamw_short.py",
 ]
 
-model = dict(bbox_head=dict(num_classes=1))
+# The threshold is the best of 0.50, 0.55 and 0.60 on the training images (mask AP 0.633, 0.649 and
+# 0.627 with seed 0): targets are a little larger than masks, which counts where objects are small.
+model = dict(bbox_head=dict(num_classes=1), test_cfg=dict(mask_thr=0.55))
 
 data_root = "data/dsb2018/"
 metainfo = dict(classes=("nucleus",), palette=[(220, 20, 60)])

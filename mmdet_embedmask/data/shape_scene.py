@@ -37,6 +37,9 @@ GOLDEN_RATIO = 0.618034
 PIXEL_NOISE = 4.0
 """Standard deviation of the noise on every pixel, of 255."""
 
+CROWD_LABEL = 0
+"""Crowds are of the first class; what evaluation does with them is the same for all."""
+
 BACKGROUND = -1
 """Owner of a pixel that shows no object."""
 
@@ -51,6 +54,7 @@ class ShapesConfig:
         width: of every image in pixels.
         objects: fewest and most objects an image that is not empty.
         sizes: smallest and largest extent of an object, as a part of the image's shorter side.
+        classes: which of ``SHAPE_CLASSES``, in the order of their labels.
         empty_fraction: probability that an image shows no object.
         crowd_fraction: probability that an image also shows a crowd (an ``iscrowd`` annotation).
         seed: any whole number >= 0.
@@ -64,6 +68,7 @@ class ShapesConfig:
     width: int = 160
     objects: tuple[int, int] = (2, 6)
     sizes: tuple[float, float] = (0.15, 0.55)
+    classes: tuple[str, ...] = SHAPE_CLASSES
     empty_fraction: float = 0.05
     crowd_fraction: float = 0.05
     seed: int = 0
@@ -83,6 +88,8 @@ class ShapesConfig:
             )
         if not 0 < self.sizes[0] <= self.sizes[1] <= 1:
             raise ValueError(f"sizes={self.sizes} must be (smallest, largest), 0 < both <= 1")
+        if not self.classes or len({*self.classes} & {*SHAPE_CLASSES}) < len(self.classes):
+            raise ValueError(f"classes={self.classes} must be different ones of {SHAPE_CLASSES}")
         fractions = self.empty_fraction, self.crowd_fraction
         if min(fractions) < 0 or sum(fractions) > 1:
             raise ValueError(
@@ -98,7 +105,7 @@ class ShapeInstance:
     """One annotated object.
 
     Args:
-        label: index into ``SHAPE_CLASSES``.
+        label: index into the config's classes.
         mask: (H, W), its visible pixels.
         full_area: number of its pixels in the image, covered ones included.
         is_crowd: whether it is a crowd rather than one object.
@@ -129,10 +136,10 @@ def render_image(
     kind = rng.random()
     if kind >= config.empty_fraction:
         if kind < config.empty_fraction + config.crowd_fraction:
-            shapes.append((SHAPE_CLASSES.index("ellipse"), _draw_crowd(rng, config), True))
+            shapes.append((CROWD_LABEL, _draw_crowd(rng, config), True))
             owner[shapes[0][1]] = 0
         wanted = int(rng.integers(config.objects[0], config.objects[1] + 1))
-        for label in rng.integers(len(SHAPE_CLASSES), size=wanted).tolist():
+        for label in rng.integers(len(config.classes), size=wanted).tolist():
             mask = _place(rng, label, owner, [mask for _, mask, _ in shapes], config)
             if mask is not None:
                 owner[mask] = len(shapes)
@@ -179,7 +186,7 @@ def _place(
             ys, xs = np.nonzero(earlier[int(rng.integers(len(earlier)))])
             beside = rng.normal((xs.mean(), ys.mean()), size / 2)
             center = np.clip(beside, BORDER * extent, (1 - BORDER) * extent)
-        mask = draw_shape(rng, SHAPE_CLASSES[label], center, size, canvas)
+        mask = draw_shape(rng, config.classes[label], center, size, canvas)
         covered = np.where(mask, len(earlier), owner)
         whole = [*earlier, mask]
         visible = np.bincount(covered[covered != BACKGROUND], minlength=len(whole))

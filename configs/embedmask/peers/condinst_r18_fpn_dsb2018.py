@@ -4,6 +4,7 @@ _base_ = "../embedmask_r18_fpn_dsb2018.py"
 
 model = dict(
     type="CondInst",
+    test_cfg=dict(mask_thr=0.5),
     bbox_head=dict(
         _delete_=True,
         type="CondInstBboxHead",
