@@ -178,10 +178,10 @@ def test_all_gives_every_positive_point_up_to_the_limit():
 
 def test_positive_infos_are_handed_over_once():
     head = build()
-    with pytest.raises(RuntimeError, match="what loss.. keeps: call that first"):
+    with pytest.raises(RuntimeError, match="call loss.. first"):
         head.get_positive_infos()
     chosen(head, ground_truth())
-    with pytest.raises(RuntimeError, match="what loss.. keeps: call that first"):
+    with pytest.raises(RuntimeError, match="call loss.. first"):
         head.get_positive_infos()
 
 
