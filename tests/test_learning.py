@@ -8,17 +8,15 @@ from runs import CONFIGS, build_runner, make_shapes, shapes_config
 
 @pytest.mark.slow
 def test_overfitting_8_generated_images_reaches_mask_ap_09(tmp_path):
-    root = make_shapes(tmp_path / "shapes", 8, size=128, empty_fraction=0.0, crowd_fraction=0.0)
-    cfg = shapes_config(
-        root,
-        tmp_path / "run",
-        max_iters=300,
-        **{"train_dataloader.batch_size": 8, "optim_wrapper.optimizer.lr": 2e-3},
-    )
+    # Large shapes: one pixel of border counts less, and masks are learned at stride 4.
+    shapes = dict(sizes=(0.4, 0.75), objects=(1, 3), empty_fraction=0.0, crowd_fraction=0.0)
+    root = make_shapes(tmp_path / "shapes", 8, size=192, **shapes)
+    options = {"train_dataloader.batch_size": 4, "model.test_cfg.mask_thr": 0.55}
+    cfg = shapes_config(root, tmp_path / "run", max_iters=700, **options)
     cfg.train_dataloader.dataset.pipeline = [
         t for t in cfg.train_dataloader.dataset.pipeline if t["type"] != "RandomFlip"
     ]
-    cfg.param_scheduler[1].end = 300
+    cfg.param_scheduler[1].end = 700
     runner = build_runner(cfg)
     runner.train()
     metrics = runner.val_loop.run()
