@@ -10,6 +10,7 @@ import torch
 from golden_table1 import PADDED, STRIDES, build_heads, ground_truth, levels, metas
 
 from mmdet_embedmask.coupling import coupled_probabilities, squared_distance
+from mmdet_embedmask.heads import embed_mask_head
 from mmdet_embedmask.heads.pixel_embed_head import pixel_positions
 from mmdet_embedmask.losses import lovasz_hinge
 from mmdet_embedmask.mask_targets import mask_stride_targets
@@ -116,7 +117,6 @@ class Replay:
         with torch.no_grad():
             self.mask_head.spatial_embedding.position_scale.scale.zero_()
         self.losses = self.bbox_head.loss_by_feat(*self.leaves.values(), self.truth, metas())
-        self.gt_inds = None
 
     def mask_loss(self):
         self.positives = self.bbox_head.get_positive_infos()
@@ -153,11 +153,11 @@ def locate(x, y):
 
 def test_assignment(golden_head, golden_loss, variant, monkeypatch):
     replay_inds = []
-    import mmdet_embedmask.heads.embed_mask_head as module
-
-    assign = module.assign_points
+    assign = embed_mask_head.assign_points
     monkeypatch.setattr(
-        module, "assign_points", lambda *a: replay_inds.append(assign(*a)) or replay_inds[-1]
+        embed_mask_head,
+        "assign_points",
+        lambda *args: replay_inds.append(assign(*args)) or replay_inds[-1],
     )
     replay = Replay(golden_head, golden_loss, variant, F64)
     for image, gt_inds in enumerate(replay_inds):

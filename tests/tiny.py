@@ -13,7 +13,7 @@ import mmdet_embedmask  # noqa: F401
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
-from mmengine.config import Config, ConfigDict
+from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
@@ -138,7 +138,3 @@ def total_loss(model: nn.Module, batch: dict[str, list]) -> tuple[Tensor, dict[s
     data = model.data_preprocessor(batch, training=True)
     losses = model(**data, mode="loss")
     return model.parse_losses(losses)[0], losses
-
-
-def load_config(path: str) -> Config:
-    return Config.fromfile(path)

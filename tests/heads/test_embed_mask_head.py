@@ -155,7 +155,7 @@ def test_best_gives_one_proposal_an_instance_with_a_point():
     assert [len(info) for info in infos][1] == 0 and sum(len(info) for info in infos) >= 5
 
 
-def test_best_takes_the_highest_iou_in_train_and_eval_mode(monkeypatch):
+def test_best_takes_the_highest_iou_in_train_and_eval_mode():
     head, truth = build(), ground_truth((3,))
     features = feature_levels(1, SIZE)
     boxes = {}
