@@ -58,7 +58,7 @@ def check_test_cfg(test_cfg: dict[str, Any]) -> None:
     if unknown := set(test_cfg) - set(known):
         raise ValueError(f"test_cfg has unknown keys {sorted(unknown)}: choose from {known}")
     if missing := set(REQUIRED_TEST_CFG) - set(test_cfg):
-        raise ValueError(f"test_cfg lacks {sorted(missing)}: see configs/embedmask/_base_/models")
+        raise ValueError(f"test_cfg lacks {sorted(missing)}: see embedmask_r50-caffe_fpn.py")
     mask_thr = test_cfg["mask_thr"]
     if not 0 < mask_thr < 1:
         raise ValueError(
