@@ -14,16 +14,19 @@ install_mmcv_ops()
 allow_mmengine_checkpoints()
 
 from .embed_mask import EmbedMask
-from .heads import EmbedMaskHead, PixelEmbedHead
+from .heads import EmbedMaskATSSHead, EmbedMaskHead, PixelEmbedHead
 from .hooks import SetupCheckHook
+from .layers import SemanticBranch
 from .losses import LovaszHingeLoss
 from .version import __version__
 
 __all__ = [
     "EmbedMask",
+    "EmbedMaskATSSHead",
     "EmbedMaskHead",
     "LovaszHingeLoss",
     "PixelEmbedHead",
+    "SemanticBranch",
     "SetupCheckHook",
     "__version__",
 ]

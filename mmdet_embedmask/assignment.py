@@ -36,11 +36,12 @@ def assign_points(
     bboxes: Tensor,
     center_radius: float | None = 1.5,
     in_mask: Tensor | None = None,
+    centers: Tensor | None = None,
 ) -> Tensor:
     """Assign every point to the smallest instance that it is a candidate for.
 
     A point is a candidate for an instance if it lies inside its box and, each where asked for,
-    within ``center_radius`` strides of the box centre and inside its mask, and if the largest of
+    within ``center_radius`` strides of its centre and inside its mask, and if the largest of
     its distances to the four sides falls into the range of the point's level.
 
     The released program measures a box from x1 to x2 inclusive when it compares areas; here, as in
@@ -53,6 +54,7 @@ def assign_points(
         bboxes: (G, 4).
         center_radius: half the side of the centre square in strides; None: the whole box.
         in_mask: (P, G) bool, whether the instance's mask covers the point; None: not asked for.
+        centers: (G, 2) centre of each instance; None, and where not finite: of its box.
 
     Returns:
         (P,) gt_inds.
@@ -63,7 +65,11 @@ def assign_points(
     largest = sides.amax(dim=-1)
     candidate = sides.amin(dim=-1) > 0
     if center_radius is not None:
-        centers = (bboxes[:, :2] + bboxes[:, 2:]) / 2
+        box_centers = (bboxes[:, :2] + bboxes[:, 2:]) / 2
+        if centers is None:
+            centers = box_centers
+        else:
+            centers = centers.to(box_centers).where(centers.isfinite(), box_centers)
         offset = (points[:, None] - centers).abs().amax(dim=-1)  # (P, G)
         candidate &= offset < center_radius * strides[:, None]
     candidate &= (largest >= regress_ranges[:, :1]) & (largest <= regress_ranges[:, 1:])

@@ -23,8 +23,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Upsample = Literal["probability", "embedding"]
-"""What is resized from the pixel embedding's stride to the mask stride."""
+from .aligned_bilinear import aligned_bilinear
+
+Upsample = Literal["probability", "embedding", "aligned"]
+"""What is resized from the pixel embedding's stride to the mask stride: the probability (paper),
+the pixel embedding (released Table 1), the probability by aligned bilinear (released Table 2)."""
 
 SPATIAL_AWARE_DIM = 2
 """Channels 0-1 are the spatial-aware part of an embedding, the rest the spatial-free part."""
@@ -106,8 +109,9 @@ def coupled_logits(
         pixel_embedding: (D, h, w), positions added.
         proposal_embedding: (K, D), positions added.
         proposal_margin: (K, D).
-        upsample: resize the probability map (paper section 3.5) or the pixel embedding (the
-            released Table 1 program).
+        upsample: resize the 'probability' map (paper section 3.5), the pixel 'embedding' (the
+            released Table 1 program), or the probability map by 'aligned' bilinear (the released
+            Table 2 program).
 
     Returns:
         (K, 2h, 2w) logits.
@@ -116,7 +120,7 @@ def coupled_logits(
         pixel_embedding = upsample_bilinear(pixel_embedding)
         return mask_logit(squared_distance(pixel_embedding, proposal_embedding, proposal_margin))
     distance = squared_distance(pixel_embedding, proposal_embedding, proposal_margin)
-    return upsampled_mask_logit(distance)
+    return upsampled_mask_logit(distance, aligned=upsample == "aligned")
 
 
 def coupled_probabilities(
@@ -134,7 +138,9 @@ def coupled_probabilities(
         pixel_embedding = upsample_bilinear(pixel_embedding)
     distance = squared_distance(pixel_embedding, proposal_embedding, proposal_margin)
     probability = mask_probability(distance)
-    return probability if upsample == "embedding" else upsample_bilinear(probability)
+    if upsample == "embedding":
+        return probability
+    return _upsample(probability, aligned=upsample == "aligned")
 
 
 def upsample_bilinear(maps: Tensor) -> Tensor:
@@ -146,35 +152,45 @@ def upsample_bilinear(maps: Tensor) -> Tensor:
     return resized[:, 0]
 
 
-def upsampled_mask_logit(distance: Tensor) -> Tensor:
-    """Logit of the bilinearly up-sampled probability, without ever rounding that to 0 or 1.
+def upsampled_mask_logit(distance: Tensor, aligned: bool = False) -> Tensor:
+    """Logit of the up-sampled probability, without ever rounding that to 0 or 1.
 
     With P and 1 - P resized separately, ``logit = log P - log(1 - P)`` keeps full precision where
     P is near 1; log P is resized in the log domain, where exp(-d) would underflow.
 
     Args:
         distance: (K, h, w) at the pixel embedding's stride.
+        aligned: by aligned bilinear instead of align_corners=False.
 
     Returns:
-        (K, 2h, 2w) logits, equal to ``logit(upsample_bilinear(exp(-d)))`` in exact arithmetic.
+        (K, 2h, 2w) logits, equal to the logit of the resized ``exp(-d)`` in exact arithmetic.
     """
     distance = distance.clamp(min=MIN_DISTANCE)
-    log_complement = torch.log(upsample_bilinear(-torch.expm1(-distance)))
-    return _upsample_log(_upsample_log(-distance, dim=1), dim=2) - log_complement
+    log_complement = torch.log(_upsample(-torch.expm1(-distance), aligned))
+    log_rows = _upsample_log(-distance, dim=1, aligned=aligned)
+    return _upsample_log(log_rows, dim=2, aligned=aligned) - log_complement
 
 
-def _upsample_log(log_values: Tensor, dim: int) -> Tensor:
+def _upsample(maps: Tensor, aligned: bool) -> Tensor:
+    return aligned_bilinear(maps, MASK_UPSAMPLE) if aligned else upsample_bilinear(maps)
+
+
+def _upsample_log(log_values: Tensor, dim: int, aligned: bool) -> Tensor:
     """Up-sample ``exp(log_values)`` twofold along one axis, in the log domain.
 
     The bilinear weights of align_corners=False are 3/4 for the own cell and 1/4 for the neighbour
-    on the output's side; the border is replicated.
+    on the output's side; aligned, every second output is the own cell, and the one before it the
+    mean with the neighbour. The border is replicated.
     """
-    near, far = log_values + math.log(0.75), log_values + math.log(0.25)
+    own_share = 0.5 if aligned else 0.75
+    near, far = log_values + math.log(own_share), log_values + math.log(1 - own_share)
     size = log_values.shape[dim]
     before = torch.cat([far.narrow(dim, 0, 1), far.narrow(dim, 0, size - 1)], dim)
-    after = torch.cat([far.narrow(dim, 1, size - 1), far.narrow(dim, size - 1, 1)], dim)
-    pair = torch.stack([torch.logaddexp(near, before), torch.logaddexp(near, after)], dim + 1)
-    return pair.flatten(dim, dim + 1)
+    first, second = torch.logaddexp(near, before), log_values
+    if not aligned:
+        after = torch.cat([far.narrow(dim, 1, size - 1), far.narrow(dim, size - 1, 1)], dim)
+        second = torch.logaddexp(near, after)
+    return torch.stack([first, second], dim + 1).flatten(dim, dim + 1)
 
 
 def _difference_distance(p: Tensor, q: Tensor, margin: Tensor) -> Tensor:

@@ -4,10 +4,19 @@ Masks are (G, H, W), bool or uint8, of G instances, padded to the network input.
 place: nothing here makes a full-size float copy.
 """
 
+from typing import Literal
+
+import torch
 from torch import Tensor
+
+MaskTarget = Literal["bilinear", "point"]
+"""How a mask is brought to the mask stride: as Table 1 or as Table 2 does."""
 
 MASK_STRIDE = 4
 """Stride in pixels at which masks are learned and predicted (paper section 3.5)."""
+
+SEMANTIC_STRIDE = 8
+"""Stride in pixels of P3, on which the auxiliary semantic loss is learned."""
 
 
 def masks_at_points(masks: Tensor, points: Tensor) -> Tensor:
@@ -28,14 +37,16 @@ def masks_at_points(masks: Tensor, points: Tensor) -> Tensor:
     return (covered & inside).T
 
 
-def mask_stride_targets(masks: Tensor) -> Tensor:
-    """Masks at the mask stride: bilinear resize (align_corners=False), then > 0 (Table 1).
+def mask_stride_targets(masks: Tensor, mask_target: MaskTarget = "bilinear") -> Tensor:
+    """Masks at the mask stride.
 
-    At stride 4 the bilinear sample of a cell is the mean of its four middle pixels, so the target
-    is whether any of these is set.
+    Table 1 resizes bilinearly (align_corners=False) and takes what is > 0: at stride 4 the sample
+    of a cell is the mean of its four middle pixels, so the target is whether any of these is set.
+    Table 2 reads the one pixel at [2::4].
 
     Args:
         masks: (G, H, W), bool or uint8.
+        mask_target: 'bilinear' (Table 1) or 'point' (Table 2).
 
     Returns:
         (G, H / 4, W / 4) bool.
@@ -51,5 +62,45 @@ def mask_stride_targets(masks: Tensor) -> Tensor:
             "data_preprocessor.pad_mask=True"
         )
     first, second = MASK_STRIDE // 2 - 1, MASK_STRIDE // 2
+    if mask_target == "point":
+        return masks[:, second::MASK_STRIDE, second::MASK_STRIDE].bool()
     rows = masks[:, first::MASK_STRIDE] | masks[:, second::MASK_STRIDE]
     return (rows[:, :, first::MASK_STRIDE] | rows[:, :, second::MASK_STRIDE]).bool()
+
+
+def semantic_targets(masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Class of every cell of P3: of the smallest instance that covers its middle (Table 2).
+
+    Args:
+        masks: (G, H, W), bool or uint8.
+        labels: (G,).
+        num_classes: the value of cells that no instance covers, as MMDetection's losses want it.
+
+    Returns:
+        (H / 8, W / 8) long, sampled at [4::8].
+    """
+    middle = SEMANTIC_STRIDE // 2
+    covered = masks[:, middle::SEMANTIC_STRIDE, middle::SEMANTIC_STRIDE].bool()
+    target = labels.new_full(covered.shape[1:], num_classes)
+    # Largest first: the smaller ones paint over it; of equal ones the first paints last.
+    areas = masks.flatten(1).sum(dim=1)
+    for index in areas.argsort(stable=True).flip(0).tolist():
+        target[covered[index]] = labels[index]
+    return target
+
+
+def mask_centroids(masks: Tensor) -> Tensor:
+    """Mean position of each mask's pixels (Table 2 samples around it instead of the box centre).
+
+    Args:
+        masks: (G, H, W), bool or uint8.
+
+    Returns:
+        (G, 2) as (x, y) in pixels, NaN for an empty mask.
+    """
+    areas = masks.flatten(1).sum(dim=1)
+    centroids = []
+    for counts in (masks.sum(dim=1), masks.sum(dim=2)):  # pixels of each column, of each row
+        middles = torch.arange(counts.shape[1], device=masks.device) + 0.5
+        centroids.append((counts * middles).sum(dim=1) / areas)
+    return torch.stack(centroids, dim=1)

@@ -8,7 +8,9 @@ from .coupling import SPATIAL_AWARE_DIM
 T = TypeVar("T")
 
 REQUIRED_TEST_CFG = ("nms_pre", "score_thr", "nms", "max_per_img", "mask_thr")
-OPTIONAL_TEST_CFG = ("min_bbox_size", "crop_to_box")
+OPTIONAL_TEST_CFG = ("min_bbox_size", "crop_to_box", "score")
+SCORES = ("product", "sqrt")
+"""Score of a detection: class times center-ness probability (Table 1) or its root (Table 2)."""
 
 
 def check_option(name: str, value: T, options: Sequence[T]) -> T:
@@ -66,28 +68,38 @@ def check_test_cfg(test_cfg: dict[str, Any]) -> None:
             "takes 0.52 for R-50 and 0.53 for R-101)"
         )
     check_option("test_cfg.crop_to_box", test_cfg.get("crop_to_box", False), (True, False))
+    check_option("test_cfg.score", test_cfg.get("score", SCORES[0]), SCORES)
 
 
 def check_heads_agree(bbox_head: Any, mask_head: Any) -> None:
     """Check that proposal head and pixel head can be coupled.
 
     Args:
-        bbox_head: has ``embed_dim`` and ``strides``.
-        mask_head: has ``embed_dim`` and ``stride``.
+        bbox_head: has ``embed_dim``, ``embedding``, ``num_classes`` and ``level_strides``.
+        mask_head: has ``embed_dim``, ``embedding``, ``stride`` and ``semantic_branch``.
 
     Raises:
-        ValueError: if they differ in embedding channels or in the stride of the finest level.
+        ValueError: if they differ in embedding channels or parts, in the stride of the finest level
+            or in the number of classes.
     """
-    if bbox_head.embed_dim != mask_head.embed_dim:
+    for name in ("embed_dim", "embedding"):
+        if getattr(bbox_head, name) != getattr(mask_head, name):
+            raise ValueError(
+                f"bbox_head.{name}={getattr(bbox_head, name)!r} and mask_head.{name}="
+                f"{getattr(mask_head, name)!r} differ: proposals and pixels are compared channel "
+                "by channel, set both to the same"
+            )
+    if bbox_head.level_strides[0] != mask_head.stride:
         raise ValueError(
-            f"bbox_head.embed_dim={bbox_head.embed_dim} and mask_head.embed_dim="
-            f"{mask_head.embed_dim} differ: proposals and pixels are compared channel by channel, "
-            "set both to the same number"
+            f"bbox_head's finest stride is {bbox_head.level_strides[0]} and mask_head.stride="
+            f"{mask_head.stride}: the pixel head reads the finest level of the neck, set both to "
+            "its stride"
         )
-    if bbox_head.strides[0] != mask_head.stride:
+    branch = mask_head.semantic_branch
+    if branch is not None and branch.num_classes != bbox_head.num_classes:
         raise ValueError(
-            f"bbox_head.strides[0]={bbox_head.strides[0]} and mask_head.stride={mask_head.stride} "
-            "differ: the pixel head reads the finest level of the neck, set both to its stride"
+            f"bbox_head.num_classes={bbox_head.num_classes} and mask_head.semantic_branch."
+            f"num_classes={branch.num_classes} differ: set both to the dataset's number of classes"
         )
 
 

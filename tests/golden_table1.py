@@ -83,8 +83,8 @@ def _proposal_names() -> dict[str, str]:
             "cls_logits": "conv_cls",
             "bbox_pred": "conv_reg",
             "centerness": "conv_centerness",
-            "proposal_spatial_embed_pred": "proposal_branch.conv_spatial_aware",
-            "proposal_other_embed_pred": "proposal_branch.conv_spatial_free",
+            "proposal_spatial_embed_pred": "proposal_branch.embedding.conv_spatial_aware",
+            "proposal_other_embed_pred": "proposal_branch.embedding.conv_spatial_free",
             "proposal_margin_pred": "proposal_branch.conv_margin",
         }
     )
@@ -95,11 +95,11 @@ def _proposal_names() -> dict[str, str]:
 
 
 def _pixel_names() -> dict[str, str]:
-    names = _tower("mask_tower", "tower")
+    names = _tower("mask_tower", "tower.convs")
     names |= _convs(
         {
-            "pixel_spatial_embed_pred": "conv_spatial_aware",
-            "pixel_other_embed_pred": "conv_spatial_free",
+            "pixel_spatial_embed_pred": "embedding_prediction.conv_spatial_aware",
+            "pixel_other_embed_pred": "embedding_prediction.conv_spatial_free",
         }
     )
     names["position_scale.scale"] = "spatial_embedding.position_scale.scale"

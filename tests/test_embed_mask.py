@@ -104,11 +104,11 @@ def test_tensor_mode_needs_no_ground_truth():
     [
         (
             dict(bbox_head=dict(embed_dim=8), mask_head=dict(embed_dim=16)),
-            r"bbox_head.embed_dim=8 and mask_head.embed_dim=16 differ.*same number",
+            r"bbox_head.embed_dim=8 and mask_head.embed_dim=16 differ.*set both to the same",
         ),
         (
             dict(bbox_head=dict(strides=[4, 8, 16, 32, 64])),
-            r"bbox_head.strides\[0\]=4 and mask_head.stride=8 differ",
+            "finest stride is 4 and mask_head.stride=8",
         ),
         (dict(test_cfg=dict(mask_thr=1.5)), "mask_thr=1.5 must be"),
         (dict(test_cfg=dict(mask_threshold=0.5)), "unknown keys"),

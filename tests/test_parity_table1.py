@@ -11,7 +11,7 @@ from golden_table1 import PADDED, STRIDES, build_heads, ground_truth, levels, me
 
 from mmdet_embedmask.coupling import coupled_probabilities, squared_distance
 from mmdet_embedmask.heads import embed_mask_head
-from mmdet_embedmask.heads.pixel_embed_head import pixel_positions
+from mmdet_embedmask.layers import cell_positions
 from mmdet_embedmask.losses import lovasz_hinge
 from mmdet_embedmask.mask_targets import mask_stride_targets
 
@@ -32,7 +32,7 @@ def assert_near(actual: torch.Tensor, expected: np.ndarray, tolerance: float) ->
 def embeddings_with_position(mask_head, offsets):
     """Our proposal head leaves the position to the shared layer; theirs adds it itself."""
     return [
-        mask_head.spatial_embedding(level, pixel_positions(level, stride))
+        mask_head.spatial_embedding(level, cell_positions(level, stride))
         for level, stride in zip(offsets, STRIDES, strict=True)
     ]
 

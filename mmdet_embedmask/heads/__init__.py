@@ -1,6 +1,7 @@
-"""The two heads: proposals and pixels."""
+"""The heads: proposals, on FCOS or on ATSS, and pixels."""
 
+from .embed_mask_atss_head import EmbedMaskATSSHead
 from .embed_mask_head import EmbedMaskHead
 from .pixel_embed_head import PixelEmbedHead
 
-__all__ = ["EmbedMaskHead", "PixelEmbedHead"]
+__all__ = ["EmbedMaskATSSHead", "EmbedMaskHead", "PixelEmbedHead"]

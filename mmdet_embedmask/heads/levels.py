@@ -29,3 +29,8 @@ def per_point(per_level: Sequence[float], num_points: Sequence[int], like: Tenso
     """
     repeats = torch.tensor(num_points, device=like.device)
     return like.new_tensor(per_level).repeat_interleave(repeats, output_size=sum(num_points))
+
+
+def prior_centers(priors: Tensor) -> Tensor:
+    """Positions (P, 2) of points (P, 2), or centres of anchors (P, 4)."""
+    return priors if priors.shape[-1] == 2 else (priors[:, :2] + priors[:, 2:]) / 2

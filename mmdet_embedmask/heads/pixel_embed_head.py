@@ -5,42 +5,55 @@ Shapes used in this module:
     N: images, D: embedding channels, h, w: size of the finest level, K: proposals of one image
 """
 
-from typing import Any
+from typing import Any, get_args
 
 import torch
-from mmcv.cnn import ConvModule
 from mmdet.models.dense_heads.base_mask_head import BaseMaskHead
 from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import scale_boxes
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..coupling import MASK_UPSAMPLE, SPATIAL_AWARE_DIM, coupled_logits, coupled_probabilities
-from ..layers import SpatialEmbedding
+from ..coupling import MASK_UPSAMPLE, Upsample, coupled_logits, coupled_probabilities
+from ..layers import (
+    EMBEDDINGS,
+    PIXEL_TOWERS,
+    EmbeddingPrediction,
+    SpatialEmbedding,
+    cell_positions,
+    part_dims,
+)
 from ..mask_prediction import crop_to_boxes, predict_masks
-from ..mask_targets import MASK_STRIDE, mask_stride_targets
+from ..mask_targets import MASK_STRIDE, MaskTarget, mask_stride_targets
 from ..validation import check_embed_dim, check_option
 from .ground_truth import ground_truth_masks
 
-UPSAMPLES = ("probability", "embedding")
+MASK_LOSS_MEANS = ("images", "proposals")
 
 
 @MODELS.register_module()
 class PixelEmbedHead(BaseMaskHead):
-    """Pixel head of EmbedMask: a tower on P3, the mask loss and the masks.
+    """Pixel head of EmbedMask: a tower on the neck's levels, the mask loss and the masks.
 
     Args:
-        in_channels: channels of P3.
+        in_channels: channels of the neck's levels.
         feat_channels: channels of the tower.
         stacked_convs: convolutions of the tower.
-        embed_dim: D, the same as the proposal head's.
+        embed_dim: D with both parts of the embedding, the same as the proposal head's.
+        embedding: 'both' parts, one part alone, or 'coord_conv', as the proposal head's.
         stride: of P3 in pixels; masks are learned at half of it.
-        upsample: what is resized to the mask stride: the 'probability' map (paper section 3.5) or
-            the pixel 'embedding' (released Table 1 program).
+        tower: 'plain' on P3 (Table 1) or 'fused' from P3 to P5 (Table 2).
+        learnable_position_scale: False: positions are in 100 pixels (Table 2).
+        upsample: how the mask stride is reached: see `coupling.coupled_logits`.
+        mask_target: how masks become targets: see `mask_targets.mask_stride_targets`.
+        mask_loss_mean: the mask loss is the mean over 'images' of the mean over an image's
+            proposals (Table 1), or the mean over all 'proposals' (Table 2).
         norm_cfg: normalisation of the tower.
         loss_mask: a loss on mask logits that keeps one value an instance with
             ``reduction_override='none'``; its ``loss_weight`` is the paper's lambda.
+        semantic_branch: config of a SemanticBranch, for the auxiliary loss of Table 2; None: none.
         train_cfg: not used; every head of MMDetection is given it.
         test_cfg: ``mask_thr``: a pixel belongs to a mask if its probability is greater;
             ``crop_to_box`` (False): masks end two stride-4 cells outside their box (released).
@@ -53,32 +66,40 @@ class PixelEmbedHead(BaseMaskHead):
         feat_channels: int = 256,
         stacked_convs: int = 4,
         embed_dim: int = 16,
+        embedding: str = "both",
         stride: int = 8,
-        upsample: str = "probability",
+        tower: str = "plain",
+        learnable_position_scale: bool = True,
+        upsample: Upsample = "probability",
+        mask_target: MaskTarget = "bilinear",
+        mask_loss_mean: str = "images",
         norm_cfg: dict[str, Any] = dict(type="GN", num_groups=32, requires_grad=True),  # noqa: B006
         loss_mask: dict[str, Any] = dict(type="LovaszHingeLoss", loss_weight=0.5),  # noqa: B006
+        semantic_branch: dict[str, Any] | None = None,
         train_cfg: ConfigDict | None = None,
         test_cfg: ConfigDict | None = None,
         init_cfg: dict[str, Any] = dict(type="Normal", layer="Conv2d", std=0.01),  # noqa: B006
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.embed_dim = check_embed_dim(embed_dim)
+        self.embedding = check_option("embedding", embedding, EMBEDDINGS)
+        self.spatial_aware_dim = part_dims(embedding, embed_dim)[0]
         self.stride = check_option("stride", stride, (MASK_STRIDE * MASK_UPSAMPLE,))
-        self.upsample = check_option("upsample", upsample, UPSAMPLES)
+        self.upsample = check_option("upsample", upsample, get_args(Upsample))
+        self.mask_target = check_option("mask_target", mask_target, get_args(MaskTarget))
+        self.mask_loss_mean = check_option("mask_loss_mean", mask_loss_mean, MASK_LOSS_MEANS)
+        check_option("tower", tower, tuple(PIXEL_TOWERS))
+        check_option("learnable_position_scale", learnable_position_scale, (True, False))
         self.test_cfg = test_cfg
         self.loss_mask = MODELS.build(loss_mask)
-        channels = [in_channels] + [feat_channels] * stacked_convs
-        self.tower = nn.Sequential(
-            *(
-                ConvModule(c_in, c_out, 3, padding=1, bias=True, norm_cfg=norm_cfg)
-                for c_in, c_out in zip(channels[:-1], channels[1:], strict=True)
-            )
+        self.tower = PIXEL_TOWERS[tower](in_channels, feat_channels, stacked_convs, norm_cfg)
+        self.embedding_prediction = EmbeddingPrediction(
+            self.tower.out_channels, embed_dim, embedding
         )
-        self.conv_spatial_aware = nn.Conv2d(channels[-1], SPATIAL_AWARE_DIM, 3, padding=1)
-        self.conv_spatial_free = nn.Conv2d(
-            channels[-1], embed_dim - SPATIAL_AWARE_DIM, 3, padding=1
-        )
-        self.spatial_embedding = SpatialEmbedding()
+        self.spatial_embedding = SpatialEmbedding(embedding, learnable_position_scale)
+        self.semantic_branch = None
+        if semantic_branch is not None:
+            self.semantic_branch = MODELS.build(dict(in_channels=in_channels) | semantic_branch)
 
     def forward(
         self, x: tuple[Tensor, ...], positive_infos: list[InstanceData] | None = None
@@ -92,12 +113,33 @@ class PixelEmbedHead(BaseMaskHead):
         Returns:
             Pixel embedding (N, D, h, w), positions added, float32.
         """
-        feature = self.tower(x[0])
-        offsets = torch.cat(
-            [self.conv_spatial_aware(feature), self.conv_spatial_free(feature)], dim=1
-        )
-        positions = pixel_positions(offsets, self.stride)
-        return (self.spatial_embedding(offsets, positions),)
+        offsets = self.embedding_prediction(self.tower(x), self.stride)
+        return (self.spatial_embedding(offsets, cell_positions(offsets, self.stride)),)
+
+    def loss(
+        self,
+        x: tuple[Tensor, ...],
+        batch_data_samples: list[DetDataSample],
+        positive_infos: list[InstanceData],
+    ) -> dict[str, Tensor]:
+        """Mask loss, and the auxiliary semantic loss where there is its branch.
+
+        Args:
+            x: levels of the neck.
+            batch_data_samples: with ``gt_instances``.
+            positive_infos: see `loss_by_feat`.
+
+        Returns:
+            ``loss_mask`` and, with a semantic branch, ``loss_semantic``.
+        """
+        losses = super().loss(x, batch_data_samples, positive_infos)
+        if self.semantic_branch is not None:
+            # The parent has padded the masks.
+            truth = [sample.gt_instances for sample in batch_data_samples]
+            losses["loss_semantic"] = self.semantic_branch.loss(
+                x[0], [ground_truth_masks(gt) for gt in truth], [gt.labels for gt in truth]
+            )
+        return losses
 
     def loss_by_feat(
         self,
@@ -107,7 +149,7 @@ class PixelEmbedHead(BaseMaskHead):
         positive_infos: list[InstanceData],
         batch_gt_instances_ignore: list[InstanceData] | None = None,
     ) -> dict[str, Tensor]:
-        """Mask loss: mean over an image's proposals, then over images (Table 1).
+        """Mask loss, averaged as ``mask_loss_mean`` says.
 
         Args:
             pixel_embedding: (N, D, h, w).
@@ -124,12 +166,18 @@ class PixelEmbedHead(BaseMaskHead):
         for pixels, proposals, gt_instances in zip(
             pixel_embedding, positive_infos, batch_gt_instances, strict=True
         ):
-            logits = coupled_logits(pixels, *self._embedding_and_margin(proposals), self.upsample)
-            targets = mask_stride_targets(ground_truth_masks(gt_instances)).to(logits.device)
-            loss = self.loss_mask(logits, targets[proposals.gt_inds], reduction_override="none")
-            # Not a branch on K: without proposals the sum still reaches every parameter.
-            losses.append(loss.sum() / max(len(loss), 1))
-        return dict(loss_mask=torch.stack(losses).mean())
+            logits = coupled_logits(pixels, *self.embedding_and_margin(proposals), self.upsample)
+            masks = ground_truth_masks(gt_instances)
+            targets = mask_stride_targets(masks, self.mask_target).to(logits.device)
+            losses.append(
+                self.loss_mask(logits, targets[proposals.gt_inds], reduction_override="none")
+            )
+        # Not a branch on K: without proposals the sums still reach every parameter.
+        if self.mask_loss_mean == "proposals":
+            loss = torch.cat(losses)
+            return dict(loss_mask=loss.sum() / max(len(loss), 1))
+        means = [loss.sum() / max(len(loss), 1) for loss in losses]
+        return dict(loss_mask=torch.stack(means).mean())
 
     def predict_by_feat(
         self,
@@ -161,12 +209,8 @@ class PixelEmbedHead(BaseMaskHead):
         self, pixels: Tensor, results: InstanceData, meta: dict, rescale: bool
     ) -> InstanceData:
         """Masks of one image; see `predict_by_feat`."""
-        probability = coupled_probabilities(
-            pixels, *self._embedding_and_margin(results), self.upsample
-        )
+        probability = self.mask_probabilities(pixels, results)
         bboxes = results.bboxes
-        if self.test_cfg.get("crop_to_box", False):
-            probability = crop_to_boxes(probability, bboxes)
         shape = meta["ori_shape"] if rescale else meta["img_shape"]
         if rescale:
             bboxes = scale_boxes(bboxes, [1 / factor for factor in meta["scale_factor"]])
@@ -179,24 +223,24 @@ class PixelEmbedHead(BaseMaskHead):
             ),
         )
 
-    def _embedding_and_margin(self, proposals: InstanceData) -> tuple[Tensor, Tensor]:
+    def mask_probabilities(self, pixels: Tensor, results: InstanceData) -> Tensor:
+        """Mask probabilities of one image's detections at the mask stride.
+
+        Args:
+            pixels: (D, h, w) pixel embedding.
+            results: from the proposal head, not rescaled; as `predict_by_feat`'s.
+
+        Returns:
+            (K, 2h, 2w) over the padded network input, cropped if ``test_cfg.crop_to_box``.
+        """
+        probability = coupled_probabilities(
+            pixels, *self.embedding_and_margin(results), self.upsample
+        )
+        if self.test_cfg.get("crop_to_box", False):
+            probability = crop_to_boxes(probability, results.bboxes)
+        return probability
+
+    def embedding_and_margin(self, proposals: InstanceData) -> tuple[Tensor, Tensor]:
         """Proposal embedding with position added, and proposal margin: (K, D) each."""
         embedding = self.spatial_embedding(proposals.proposal_embeddings, proposals.priors)
         return embedding, proposals.proposal_margins
-
-
-def pixel_positions(maps: Tensor, stride: int) -> Tensor:
-    """Centres of the cells of a map in pixels of the network input, as FCOS's points.
-
-    Args:
-        maps: (N, C, h, w); gives size, dtype and device.
-        stride: of the map.
-
-    Returns:
-        (1, 2, h, w) as (x, y), float32 at least.
-    """
-    height, width = maps.shape[-2:]
-    options = dict(device=maps.device, dtype=torch.promote_types(maps.dtype, torch.float32))
-    y = (torch.arange(height, **options) + 0.5) * stride
-    x = (torch.arange(width, **options) + 0.5) * stride
-    return torch.stack(torch.meshgrid(x, y, indexing="xy"))[None]

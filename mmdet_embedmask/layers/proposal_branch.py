@@ -1,13 +1,14 @@
 """The branch that gives every proposal its embedding and its margin (paper section 3.2)."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from mmcv.cnn import Scale
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, kaiming_init, normal_init
 from torch import Tensor, nn
 
-from ..coupling import SPATIAL_AWARE_DIM
+from .embedding_prediction import EmbeddingPrediction, part_dims
 
 
 def prior_precision(prior_margin: float) -> float:
@@ -22,37 +23,53 @@ class ProposalBranch(BaseModule):
 
     Args:
         in_channels: channels of the box tower.
-        embed_dim: D.
-        num_levels: each level has its own scale of the spatial-aware margin.
+        embed_dim: D with both parts of the embedding.
+        strides: of the levels; each level has its own scale of the spatial-aware margin.
+        embedding: one of EMBEDDINGS (paper Table 3).
         learnable_margin: False: the prior precision everywhere (paper Table 3, "fixed margin").
         prior_margin: distance in one channel at which P = 0.5 before training.
-        margin_reduce_factor: the tower is divided by this before the margin's convolution, so
+        margin_reduce_factor: the tower is divided by this before the margin's convolutions, so
             that margins start at their prior (released).
+        reduce_channels: channels of a 1x1 convolution before the 3x3 ones of the embedding, and of
+            another before the margin's (released Table 2 program); None: no 1x1 convolutions.
     """
 
     def __init__(
         self,
         in_channels: int,
         embed_dim: int,
-        num_levels: int,
+        strides: Sequence[int],
+        embedding: str = "both",
         learnable_margin: bool = True,
         prior_margin: float = 2.0,
         margin_reduce_factor: float = 32.0,
+        reduce_channels: int | None = None,
     ) -> None:
-        normal = dict(type="Normal", layer="Conv2d", std=0.01)
-        if learnable_margin:
-            bias = math.log(prior_precision(prior_margin))
-            normal["override"] = dict(type="Normal", name="conv_margin", std=0.01, bias=bias)
-        super().__init__(init_cfg=normal)
-        self.embed_dim = embed_dim
+        super().__init__()
+        self.strides = tuple(strides)
         self.learnable_margin = learnable_margin
         self.prior_margin = prior_margin
         self.margin_reduce_factor = margin_reduce_factor
-        self.conv_spatial_aware = nn.Conv2d(in_channels, SPATIAL_AWARE_DIM, 3, padding=1)
-        self.conv_spatial_free = nn.Conv2d(in_channels, embed_dim - SPATIAL_AWARE_DIM, 3, padding=1)
+        self.spatial_aware_dim, spatial_free_dim = part_dims(embedding, embed_dim)
+        channels = reduce_channels or in_channels
+        self.reduce_embedding = _reduction(in_channels, reduce_channels)
+        self.embedding = EmbeddingPrediction(channels, embed_dim, embedding)
         if learnable_margin:
-            self.conv_margin = nn.Conv2d(in_channels, embed_dim, 3, padding=1)
-            self.margin_scales = nn.ModuleList([Scale(1.0) for _ in range(num_levels)])
+            dims = self.spatial_aware_dim + spatial_free_dim
+            self.reduce_margin = _reduction(in_channels, reduce_channels)
+            self.conv_margin = nn.Conv2d(channels, dims, 3, padding=1)
+            self.margin_scales = nn.ModuleList([Scale(1.0) for _ in self.strides])
+
+    def init_weights(self) -> None:
+        """3x3 convolutions: N(0, 0.01), the margin's bias at its prior; 1x1: Kaiming."""
+        super().init_weights()
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
+                kaiming_init(module, a=1, mode="fan_in", distribution="uniform")
+            elif isinstance(module, nn.Conv2d):
+                normal_init(module, std=0.01)
+        if self.learnable_margin:
+            nn.init.constant_(self.conv_margin.bias, math.log(prior_precision(self.prior_margin)))
 
     def forward(self, feature: Tensor, level: int) -> tuple[Tensor, Tensor]:
         """Predict embedding and margin of every point of one level.
@@ -64,16 +81,19 @@ class ProposalBranch(BaseModule):
         Returns:
             Embedding without position (N, D, h, w), and margin (N, D, h, w), > 0, float32.
         """
-        aware, free = self.conv_spatial_aware(feature), self.conv_spatial_free(feature)
-        embedding = torch.cat([aware, free], dim=1)
+        embedding = self.embedding(self.reduce_embedding(feature), self.strides[level])
         if not self.learnable_margin:
             return embedding, torch.full_like(
                 embedding,
                 prior_precision(self.prior_margin),
                 dtype=torch.promote_types(embedding.dtype, torch.float32),
             )
-        log_margin = self.conv_margin(feature / self.margin_reduce_factor)
+        log_margin = self.conv_margin(self.reduce_margin(feature / self.margin_reduce_factor))
         # exp overflows in half precision.
         log_margin = log_margin.to(torch.promote_types(log_margin.dtype, torch.float32))
-        aware = self.margin_scales[level](log_margin[:, :SPATIAL_AWARE_DIM])
-        return embedding, torch.cat([aware, log_margin[:, SPATIAL_AWARE_DIM:]], dim=1).exp()
+        aware = self.margin_scales[level](log_margin[:, : self.spatial_aware_dim])
+        return embedding, torch.cat([aware, log_margin[:, self.spatial_aware_dim :]], dim=1).exp()
+
+
+def _reduction(in_channels: int, channels: int | None) -> nn.Module:
+    return nn.Conv2d(in_channels, channels, 1) if channels else nn.Identity()

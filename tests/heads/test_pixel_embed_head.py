@@ -6,7 +6,6 @@ from mmengine.structures import InstanceData
 from tiny import TEST_CFG, feature_levels, mask_head_cfg, random_instances
 
 from mmdet_embedmask.coupling import coupled_logits, coupled_probabilities
-from mmdet_embedmask.heads.pixel_embed_head import pixel_positions
 from mmdet_embedmask.losses import lovasz_hinge
 from mmdet_embedmask.mask_prediction import crop_to_boxes, predict_masks
 from mmdet_embedmask.mask_targets import mask_stride_targets
@@ -30,20 +29,13 @@ def proposals(gt_inds):
     )
 
 
-def test_pixel_positions_are_cell_centres():
-    positions = pixel_positions(torch.zeros(2, 7, 2, 3), stride=8)
-    assert positions.shape == (1, 2, 2, 3)
-    assert positions[0, 0].tolist() == [[4.0, 12.0, 20.0]] * 2
-    assert positions[0, 1].tolist() == [[4.0] * 3, [12.0] * 3]
-
-
 def test_a_pixel_embedding_is_tower_plus_position():
     head, features = build(), feature_levels()
     (embedding,) = head(features)
-    tower = head.tower(features[0])
+    tower = head.tower(features)
     assert embedding.shape == (2, 5, 16, 20)
-    torch.testing.assert_close(embedding[:, 2:], head.conv_spatial_free(tower))
-    expected = head.conv_spatial_aware(tower)
+    torch.testing.assert_close(embedding[:, 2:], head.embedding_prediction.conv_spatial_free(tower))
+    expected = head.embedding_prediction.conv_spatial_aware(tower)
     expected[:, 0] += (torch.arange(20) * 8 + 4) / 100
     expected[:, 1] += ((torch.arange(16) * 8 + 4) / 100)[:, None]
     torch.testing.assert_close(embedding[:, :2], expected)
@@ -126,7 +118,9 @@ def test_wrong_values_are_refused(options, message):
 
 def test_initialisation():
     head = build()
-    assert head.tower[0].conv.bias.abs().max() == 0
-    assert head.tower[0].conv.weight.std().item() == pytest.approx(0.01, rel=0.1)
-    assert head.conv_spatial_free.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert head.tower.convs[0].conv.bias.abs().max() == 0
+    assert head.tower.convs[0].conv.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert head.embedding_prediction.conv_spatial_free.weight.std().item() == pytest.approx(
+        0.01, rel=0.1
+    )
     assert head.spatial_embedding.position_scale.scale.item() == 1.0

@@ -7,18 +7,18 @@ from mmdet_embedmask.layers import ProposalBranch
 
 
 def test_initial_margin_gives_one_half_at_the_prior_distance():
-    branch = ProposalBranch(8, 5, 2, prior_margin=2.0)
+    branch = ProposalBranch(8, 5, (8, 16), prior_margin=2.0)
     branch.init_weights()
     embedding, margin = branch(torch.zeros(1, 8, 4, 4), level=0)
     assert embedding.abs().max() == 0
     torch.testing.assert_close(margin, torch.full((1, 5, 4, 4), math.log(2) / 4))
     torch.testing.assert_close(torch.exp(-margin * 2.0**2), torch.full_like(margin, 0.5))
     assert branch.conv_margin.weight.std().item() == pytest.approx(0.01, rel=0.2)
-    assert branch.conv_spatial_free.weight.std().item() == pytest.approx(0.01, rel=0.2)
+    assert branch.embedding.conv_spatial_free.weight.std().item() == pytest.approx(0.01, rel=0.2)
 
 
 def test_level_scale_multiplies_the_spatial_aware_log_margin_with_its_bias():
-    branch = ProposalBranch(8, 5, 2)
+    branch = ProposalBranch(8, 5, (8, 16))
     branch.init_weights()
     with torch.no_grad():
         branch.margin_scales[1].scale.fill_(3.0)
@@ -28,16 +28,16 @@ def test_level_scale_multiplies_the_spatial_aware_log_margin_with_its_bias():
 
 
 def test_tower_is_reduced_before_the_margin_only():
-    branch = ProposalBranch(8, 5, 1, margin_reduce_factor=32.0)
+    branch = ProposalBranch(8, 5, (8,), margin_reduce_factor=32.0)
     feature = torch.randn(1, 8, 4, 4)
     embedding, margin = branch(feature, 0)
     torch.testing.assert_close(margin, branch.conv_margin(feature / 32).exp())
-    torch.testing.assert_close(embedding[:, :2], branch.conv_spatial_aware(feature))
-    torch.testing.assert_close(embedding[:, 2:], branch.conv_spatial_free(feature))
+    torch.testing.assert_close(embedding[:, :2], branch.embedding.conv_spatial_aware(feature))
+    torch.testing.assert_close(embedding[:, 2:], branch.embedding.conv_spatial_free(feature))
 
 
 def test_fixed_margin_is_the_prior_everywhere_and_has_no_parameters():
-    branch = ProposalBranch(8, 5, 3, learnable_margin=False, prior_margin=1.5)
+    branch = ProposalBranch(8, 5, (8, 16, 32), learnable_margin=False, prior_margin=1.5)
     branch.init_weights()
     _, margin = branch(torch.randn(1, 8, 4, 4), 2)
     assert torch.equal(margin, torch.full((1, 5, 4, 4), math.log(2) / 1.5**2))
@@ -45,7 +45,7 @@ def test_fixed_margin_is_the_prior_everywhere_and_has_no_parameters():
 
 
 def test_margin_does_not_overflow_in_half_precision():
-    branch = ProposalBranch(8, 5, 1)
+    branch = ProposalBranch(8, 5, (8,))
     with torch.no_grad():
         branch.conv_margin.bias.fill_(12.0)  # exp(12) = 162755 > 65504
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -1,0 +1,38 @@
+"""The aligned bilinear up-sampling of the released Table 2 program."""
+
+import torch
+from torch import Tensor
+
+
+def aligned_bilinear(maps: Tensor, factor: int) -> Tensor:
+    """Up-sample so that output ``o`` reads the input at ``max(o - factor // 2, 0) / factor``.
+
+    A stride-8 cell at pixel 8 j + 4 then lies exactly on one cell of the finer map, which
+    align_corners=False never does. Beyond the last input the border is replicated.
+
+    Args:
+        maps: (..., h, w).
+        factor: whole number, at least 1.
+
+    Returns:
+        (..., factor * h, factor * w).
+
+    Raises:
+        ValueError: if the factor is not a whole number of at least 1.
+    """
+    if factor != int(factor) or factor < 1:
+        raise ValueError(f"factor={factor} must be a whole number of at least 1")
+    return _along(_along(maps, -1, factor), -2, factor)
+
+
+def _along(maps: Tensor, dim: int, factor: int) -> Tensor:
+    """Up-sample one axis: a weighted mean of the two neighbours of each output's position."""
+    size = maps.shape[dim]
+    output = torch.arange(factor * size, device=maps.device)
+    shifted = (output - factor // 2).clamp(min=0)
+    left = shifted // factor
+    weight = (shifted % factor).to(maps.dtype) / factor
+    if dim == -2:
+        weight = weight[:, None]
+    right = (left + 1).clamp(max=size - 1)
+    return torch.lerp(maps.index_select(dim, left), maps.index_select(dim, right), weight)

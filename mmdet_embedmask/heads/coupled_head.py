@@ -1,0 +1,274 @@
+"""What any dense detection head needs to become a proposal head (paper section 3.2).
+
+Shapes used in this module:
+
+    N: images, D: embedding channels, h, w: size of a level, P: priors of all levels, G: instances,
+    K: proposals that learn a mask
+"""
+
+from typing import Any
+
+import torch
+from mmdet.models.utils import filter_scores_and_topk, select_single_mlvl
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from ..assignment import draw_proposals
+from ..layers import EMBEDDINGS, ProposalBranch
+from ..validation import SCORES, check_embed_dim, check_option, check_positive
+from .ground_truth import check_ground_truth
+from .levels import flatten_levels, flatten_points, prior_centers
+from .mask_proposals import best_fitting_proposals, gather_proposals
+
+MASK_PROPOSALS = ("best", "all")
+
+
+class CoupledHead:
+    """Mixin: gives a dense head of MMDetection a proposal embedding and a proposal margin.
+
+    Placed before the head in the bases, it adds the proposal branch to the head's layers, keeps the
+    proposals that learn a mask while the head computes its losses, and lets embedding and margin
+    ride along to the detections. The head predicts one box a location, with center-ness, and
+    provides:
+
+    - ``forward``: class, box and center-ness maps, then those of ``proposal_branch``, by level;
+    - `_remember_assignment`, called once an image while targets are made;
+    - `_decode_training_boxes`.
+
+    Args:
+        embed_dim: D with both parts of the embedding, the same as the pixel head's.
+        embedding: 'both' parts, one part alone, or 'coord_conv' (paper Table 3).
+        learnable_margin: False fixes all margins at their prior (paper Table 3).
+        prior_margin: distance in one embedding channel at which P = 0.5 before training.
+        margin_reduce_factor: divisor of the box tower before the margin's convolutions.
+        reduce_channels: channels of the 1x1 convolutions of the proposal branch (Table 2: 128).
+        mask_proposals: which positives learn a mask: of each instance the one whose predicted box
+            fits 'best' (Table 1), or 'all' of them (Table 2).
+        max_mask_proposals: of 'all', at most this many per GPU, drawn at random.
+        **detector_args: arguments of the head, which refuses those it does not know.
+    """
+
+    def __init__(
+        self,
+        *,
+        embed_dim: int = 16,
+        embedding: str = "both",
+        learnable_margin: bool = True,
+        prior_margin: float = 2.0,
+        margin_reduce_factor: float = 32.0,
+        reduce_channels: int | None = None,
+        mask_proposals: str = "best",
+        max_mask_proposals: int = 500,
+        **detector_args: Any,
+    ) -> None:
+        self.embed_dim = check_embed_dim(embed_dim)
+        self.embedding = check_option("embedding", embedding, EMBEDDINGS)
+        self.learnable_margin = check_option("learnable_margin", learnable_margin, (True, False))
+        self.prior_margin = check_positive("prior_margin", prior_margin)
+        self.margin_reduce_factor = check_positive("margin_reduce_factor", margin_reduce_factor)
+        if reduce_channels is not None:
+            check_positive("reduce_channels", reduce_channels)
+        self.reduce_channels = reduce_channels
+        self.mask_proposals = check_option("mask_proposals", mask_proposals, MASK_PROPOSALS)
+        self.max_mask_proposals = check_positive("max_mask_proposals", max_mask_proposals)
+        # Written by the assignment and read by `loss_by_feat`; (P,) of each image of the batch.
+        self._gt_inds: list[Tensor] = []
+        # Written by `loss_by_feat` and handed over by `get_positive_infos`.
+        self._positive_infos: list[InstanceData] | None = None
+        super().__init__(**detector_args)
+
+    @property
+    def level_strides(self) -> list[int]:
+        """Stride of every level in pixels."""
+        return [stride[0] for stride in self.prior_generator.strides]
+
+    def _init_layers(self) -> None:
+        """Add the proposal branch to the detector's layers."""
+        super()._init_layers()
+        self.proposal_branch = ProposalBranch(
+            self.feat_channels,
+            self.embed_dim,
+            self.level_strides,
+            self.embedding,
+            self.learnable_margin,
+            self.prior_margin,
+            self.margin_reduce_factor,
+            self.reduce_channels,
+        )
+
+    def loss_by_feat(
+        self,
+        cls_scores: list[Tensor],
+        bbox_preds: list[Tensor],
+        centernesses: list[Tensor],
+        embeddings: list[Tensor],
+        margins: list[Tensor],
+        batch_gt_instances: list[InstanceData],
+        batch_img_metas: list[dict],
+        batch_gt_instances_ignore: list[InstanceData] | None = None,
+    ) -> dict[str, Tensor]:
+        """The detector's losses; keeps the proposals that learn a mask for `get_positive_infos`.
+
+        Args:
+            cls_scores: outputs of `forward`, as the four that follow.
+            bbox_preds: see `forward`.
+            centernesses: see `forward`.
+            embeddings: see `forward`.
+            margins: see `forward`.
+            batch_gt_instances: with ``bboxes`` (G, 4), ``labels`` (G,) and ``masks``, padded.
+            batch_img_metas: with ``batch_input_shape``.
+            batch_gt_instances_ignore: see the detector's head.
+
+        Returns:
+            ``loss_cls``, ``loss_bbox``, ``loss_centerness``.
+
+        Raises:
+            ValueError: if masks are missing, not padded, or labels do not fit ``num_classes``.
+        """
+        for gt_instances, meta in zip(batch_gt_instances, batch_img_metas, strict=True):
+            check_ground_truth(gt_instances, self.num_classes, meta["batch_input_shape"])
+        self._gt_inds = []
+        losses = super().loss_by_feat(
+            cls_scores,
+            bbox_preds,
+            centernesses,
+            batch_gt_instances,
+            batch_img_metas,
+            batch_gt_instances_ignore,
+        )
+        self._positive_infos = self._choose_proposals(
+            bbox_preds, embeddings, margins, batch_gt_instances
+        )
+        self._gt_inds = []
+        return losses
+
+    def get_positive_infos(self) -> list[InstanceData]:
+        """Hand over the proposals that learn a mask, once per loss.
+
+        Returns:
+            For every image ``gt_inds`` (K,), ``priors`` (K, 2) in pixels, ``proposal_embeddings``
+            (K, D) without position and ``proposal_margins`` (K, D).
+
+        Raises:
+            RuntimeError: if no loss was computed since the last call.
+        """
+        if self._positive_infos is None:
+            raise RuntimeError(
+                "get_positive_infos() hands over what loss() kept: call loss() first"
+            )
+        positive_infos, self._positive_infos = self._positive_infos, None
+        return positive_infos
+
+    def _remember_assignment(self, gt_inds: Tensor) -> None:
+        """Keep one image's assignment (P,) until `loss_by_feat` has read it."""
+        self._gt_inds.append(gt_inds)
+
+    def _decode_training_boxes(self, bbox_preds: list[Tensor], mlvl_priors: list[Tensor]) -> Tensor:
+        """Boxes (N, P, 4) in pixels from the outputs that the losses were given."""
+        raise NotImplementedError
+
+    def _choose_proposals(
+        self,
+        bbox_preds: list[Tensor],
+        embeddings: list[Tensor],
+        margins: list[Tensor],
+        batch_gt_instances: list[InstanceData],
+    ) -> list[InstanceData]:
+        """Choose the proposals that learn a mask; see `get_positive_infos` for the result."""
+        mlvl_priors = self._priors(bbox_preds)
+        if self.mask_proposals == "all":
+            chosen = draw_proposals(self._gt_inds, self.max_mask_proposals)
+        else:
+            boxes = self._decode_training_boxes([b.detach() for b in bbox_preds], mlvl_priors)
+            chosen = [
+                best_fitting_proposals(gt_inds, image_boxes, gt_instances.bboxes)
+                for gt_inds, image_boxes, gt_instances in zip(
+                    self._gt_inds, boxes, batch_gt_instances, strict=True
+                )
+            ]
+        return gather_proposals(
+            chosen,
+            self._gt_inds,
+            prior_centers(torch.cat(mlvl_priors)),
+            flatten_levels(embeddings),
+            flatten_levels(margins),
+        )
+
+    def _priors(self, levels: list[Tensor]) -> list[Tensor]:
+        """Points (P, 2) or anchors (P, 4) of every level, like the maps in dtype and device."""
+        return self.prior_generator.grid_priors(
+            [level.shape[-2:] for level in levels], levels[0].dtype, levels[0].device
+        )
+
+    def predict_by_feat(
+        self,
+        cls_scores: list[Tensor],
+        bbox_preds: list[Tensor],
+        centernesses: list[Tensor],
+        embeddings: list[Tensor],
+        margins: list[Tensor],
+        batch_img_metas: list[dict],
+        cfg: ConfigDict | None = None,
+        rescale: bool = False,
+        with_nms: bool = True,
+    ) -> list[InstanceData]:
+        """The detector's boxes, with each survivor's prior, embedding and margin riding along.
+
+        Args:
+            cls_scores: outputs of `forward`, as the four that follow.
+            bbox_preds: see `forward`.
+            centernesses: see `forward`.
+            embeddings: see `forward`.
+            margins: see `forward`.
+            batch_img_metas: with ``img_shape``, and ``scale_factor`` if ``rescale``.
+            cfg: replaces ``test_cfg``.
+            rescale: boxes in pixels of the original image.
+            with_nms: False: all candidates, for test-time augmentation.
+
+        Returns:
+            For every image ``bboxes``, ``scores``, ``labels``, ``priors`` (K, 2),
+            ``proposal_embeddings``, ``proposal_margins``.
+        """
+        cfg = self.test_cfg if cfg is None else cfg
+        mlvl_priors = self._priors(cls_scores)
+        results_list = []
+        for image, meta in enumerate(batch_img_metas):
+            outputs = (cls_scores, bbox_preds, centernesses, embeddings, margins)
+            levels = zip(*(select_single_mlvl(o, image) for o in outputs), mlvl_priors, strict=True)
+            results = InstanceData.cat([self._candidates(*level, cfg) for level in levels])
+            results.bboxes = self.bbox_coder.decode(
+                results.priors, results.bboxes, max_shape=meta["img_shape"]
+            )
+            results.priors = prior_centers(results.priors)
+            results_list.append(self._bbox_post_process(results, cfg, rescale, with_nms, meta))
+        return results_list
+
+    def _candidates(
+        self,
+        cls_score: Tensor,
+        bbox_pred: Tensor,
+        centerness: Tensor,
+        embedding: Tensor,
+        margin: Tensor,
+        priors: Tensor,
+        cfg: ConfigDict,
+    ) -> InstanceData:
+        """The best scored (prior, class) pairs of one level of one image, boxes not decoded."""
+        scores = flatten_points(cls_score).sigmoid()
+        score_factors = flatten_points(centerness).sigmoid()
+        if cfg.get("score", SCORES[0]) == "sqrt":
+            # Table 2 drops and ranks candidates by the product; its root is the score.
+            scores, score_factors = scores * score_factors, None
+        scores, labels, kept, _ = filter_scores_and_topk(scores, cfg.score_thr, cfg.nms_pre)
+        results = InstanceData(
+            scores=scores if score_factors is not None else scores.sqrt(),
+            labels=labels,
+            bboxes=flatten_points(bbox_pred)[kept],
+            priors=priors[kept],
+            proposal_embeddings=flatten_points(embedding)[kept],
+            proposal_margins=flatten_points(margin)[kept],
+        )
+        if score_factors is not None:
+            results.score_factors = score_factors[kept, 0]
+        return results

@@ -1,0 +1,113 @@
+"""What the network computed for an image, for tools that look inside."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmdet.structures.bbox import scale_boxes
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from .embed_mask import EmbedMask
+from .mask_prediction import predict_masks
+
+
+@dataclass(frozen=True)
+class InspectedImage:
+    """The coupled quantities of one image.
+
+    K detections of D embedding channels; (h, w) is the size of P3 of the padded network input.
+
+    Args:
+        pixel_embedding: (D, h, w), position added.
+        proposal_embedding: (K, D), position added.
+        proposal_margin: (K, D), precision 1 / (2 sigma^2).
+        probability: (K, 2h, 2w) at the mask stride.
+        bboxes: (K, 4) in pixels of the network input.
+        scores: (K,).
+        labels: (K,).
+        spatial_aware_dim: how many of the D channels are spatial-aware, the first ones.
+        meta: ``img_shape`` (inside the padding), ``ori_shape``, ``scale_factor``, ``img_path``.
+    """
+
+    pixel_embedding: Tensor
+    proposal_embedding: Tensor
+    proposal_margin: Tensor
+    probability: Tensor
+    bboxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    spatial_aware_dim: int
+    meta: dict[str, Any]
+
+    def masks(self, mask_thr: float) -> Tensor:
+        """Masks (K, H, W) bool at the image's original size."""
+        return predict_masks(
+            self.probability, self.meta["img_shape"][:2], self.meta["ori_shape"][:2], mask_thr
+        )
+
+    def original_bboxes(self) -> Tensor:
+        """Boxes (K, 4) in pixels of the original image."""
+        return scale_boxes(self.bboxes, [1 / factor for factor in self.meta["scale_factor"]])
+
+    def select(self, index: Tensor) -> "InspectedImage":
+        """The same image with these detections only.
+
+        Args:
+            index: positions or (K,) bool.
+        """
+        return InspectedImage(
+            self.pixel_embedding,
+            *(
+                value[index]
+                for value in (
+                    self.proposal_embedding,
+                    self.proposal_margin,
+                    self.probability,
+                    self.bboxes,
+                    self.scores,
+                    self.labels,
+                )
+            ),
+            self.spatial_aware_dim,
+            self.meta,
+        )
+
+
+@torch.no_grad()
+def inspect_batch(model: EmbedMask, data: dict[str, Any]) -> list[InspectedImage]:
+    """Run the detector once and keep what its masks come from.
+
+    Args:
+        model: in eval mode.
+        data: a batch as a test data loader gives it.
+
+    Returns:
+        One for every image, detections by descending score.
+    """
+    data = model.data_preprocessor(data, training=False)
+    features = model.extract_feat(data["inputs"])
+    samples = data["data_samples"]
+    results_list = model.bbox_head.predict(features, samples, rescale=False)
+    (pixel_embedding,) = model.mask_head(features)
+    return [
+        _inspect(model, pixels, results, sample.metainfo)
+        for pixels, results, sample in zip(pixel_embedding, results_list, samples, strict=True)
+    ]
+
+
+def _inspect(
+    model: EmbedMask, pixels: Tensor, results: InstanceData, meta: dict[str, Any]
+) -> InspectedImage:
+    embedding, margin = model.mask_head.embedding_and_margin(results)
+    return InspectedImage(
+        pixel_embedding=pixels,
+        proposal_embedding=embedding,
+        proposal_margin=margin,
+        probability=model.mask_head.mask_probabilities(pixels, results),
+        bboxes=results.bboxes,
+        scores=results.scores,
+        labels=results.labels,
+        spatial_aware_dim=model.mask_head.spatial_aware_dim,
+        meta=meta,
+    )

@@ -1,0 +1,10 @@
+import torch
+
+from mmdet_embedmask.layers import cell_positions
+
+
+def test_positions_are_cell_centres():
+    positions = cell_positions(torch.zeros(2, 7, 2, 3), stride=8)
+    assert positions.shape == (1, 2, 2, 3)
+    assert positions[0, 0].tolist() == [[4.0, 12.0, 20.0]] * 2
+    assert positions[0, 1].tolist() == [[4.0] * 3, [12.0] * 3]
