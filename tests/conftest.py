@@ -46,3 +46,8 @@ def golden_head_dim8() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="session")
 def golden_lovasz() -> dict[str, np.ndarray]:
     return dict(np.load(shared_file("golden/lovasz.npz")))
+
+
+@pytest.fixture(scope="session")
+def golden_table2() -> dict[str, np.ndarray]:
+    return dict(np.load(shared_file("golden/table2_head.npz")))

@@ -9,7 +9,9 @@ from mmengine.config import Config
 from mmdet_embedmask.data.shapes import SHAPE_CLASSES
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "embedmask"
-PUBLIC = sorted(CONFIGS.glob("*.py"))
+PUBLIC = sorted(
+    path for path in CONFIGS.rglob("*.py") if path.parent.name not in ("_base_", "peers")
+)
 
 
 def load(name: str) -> Config:

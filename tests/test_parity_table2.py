@@ -1,0 +1,92 @@
+"""Figures that the authors' Table 2 program computed, against ours."""
+
+import pytest
+import torch
+from golden_table2 import (
+    NUM_CLASSES,
+    STRIDES,
+    build_pixel_head,
+    build_proposal_branch,
+    features,
+    ground_truth,
+    weights,
+)
+
+from mmdet_embedmask.heads.ground_truth import ground_truth_masks
+from mmdet_embedmask.layers import cell_positions
+from mmdet_embedmask.layers.positions import POSITION_UNIT
+from mmdet_embedmask.mask_targets import semantic_targets
+
+# The figures are float64; float32 deviates by up to 5e-6 (their README), and sums of it by more.
+PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 5e-5)]
+precisions = pytest.mark.parametrize("dtype, tolerance", PRECISIONS, ids=["float64", "float32"])
+
+
+def close(ours, theirs, tolerance):
+    torch.testing.assert_close(
+        ours.detach().double(), torch.from_numpy(theirs), rtol=0, atol=tolerance
+    )
+
+
+@precisions
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_fused_pixel_head(golden_table2, mode, dtype, tolerance):
+    head = build_pixel_head(golden_table2, dtype).train(mode == "train")
+    levels = features(golden_table2, dtype)
+    if mode == "train":  # in training BatchNorm's statistics change with every call
+        close(head.tower(levels), golden_table2["train/mask_feats"], tolerance)
+        head = build_pixel_head(golden_table2, dtype).train()
+    else:
+        close(head.tower(levels), golden_table2["eval/mask_feats"], tolerance)
+    close(head(levels)[0], golden_table2[f"{mode}/pixel_embed"], tolerance)
+
+
+@precisions
+def test_running_statistics_after_one_step(golden_table2, dtype, tolerance):
+    head = build_pixel_head(golden_table2, dtype).train()
+    levels = features(golden_table2, dtype)
+    head(levels)
+    head.semantic_branch(levels[0])
+    after = weights(golden_table2, "train/bn_after/mask_branch.", torch.float64)
+    state, compared = head.state_dict(), 0
+    for name, value in after.items():
+        part, index, _, kind = name.split(".")
+        ours = {
+            "refine": "tower.refine",
+            "tower": "tower.convs",
+            "seg_head": "semantic_branch.convs",
+        }[part]
+        close(state[f"{ours}.{index}.bn.{kind}"], value.numpy(), tolerance)
+        compared += 1
+    assert compared == 18
+
+
+@precisions
+@pytest.mark.parametrize("variant", ["Conv1_Conv3", "Conv3"])
+def test_proposal_branch(golden_table2, variant, dtype, tolerance):
+    branch = build_proposal_branch(golden_table2, variant, dtype)
+    for level, feature in enumerate(features(golden_table2, dtype)):
+        embedding, margin = branch(feature, level)
+        theirs = torch.from_numpy(golden_table2[f"{variant}/proposal_head_on_feature/{level}"])
+        positions = cell_positions(feature, STRIDES[level]) / POSITION_UNIT
+        embedding = torch.cat([embedding[:, :2] + positions, embedding[:, 2:]], dim=1)
+        close(embedding, theirs[:, :16].numpy(), tolerance)
+        close(margin, theirs[:, 16:].numpy(), tolerance)
+
+
+def test_semantic_targets(golden_table2):
+    for image, instances in enumerate(ground_truth(golden_table2)):
+        ours = semantic_targets(ground_truth_masks(instances), instances.labels, NUM_CLASSES)
+        theirs = torch.from_numpy(golden_table2["train/sem_target"][image]) - 1
+        assert torch.equal(ours.where(ours < NUM_CLASSES, -1), theirs)
+
+
+@precisions
+def test_semantic_logits_and_loss(golden_table2, dtype, tolerance):
+    branch = build_pixel_head(golden_table2, dtype).semantic_branch.train()
+    p3 = features(golden_table2, dtype)[0]
+    close(branch(p3), golden_table2["train/sem_logits"], tolerance)
+    branch = build_pixel_head(golden_table2, dtype).semantic_branch.train()
+    truth = ground_truth(golden_table2)
+    loss = branch.loss(p3, [ground_truth_masks(gt) for gt in truth], [gt.labels for gt in truth])
+    close(loss, golden_table2["train/loss_sem"], tolerance)
