@@ -101,3 +101,17 @@ def test_the_limit_holds_for_the_batch_and_every_point_can_be_drawn():
         assert len(drawn) == 2 and drawn <= positives
         seen |= drawn
     assert seen == positives
+
+
+def test_given_centres_replace_those_of_the_boxes():
+    box = [[0.0, 0.0, 60.0, 60.0]]
+    points = [[30.0, 30.0], [12.0, 12.0], [-2.0, 12.0]]
+    assert assign(points, box) == [0, -1, -1]
+    # Around (10, 10) the square reaches to -2, but the box ends at 0.
+    assert assign(points, box, centers=torch.tensor([[10.0, 10.0]])) == [-1, 0, -1]
+
+
+def test_a_centre_that_is_not_finite_falls_back_to_the_box():
+    box = [[0.0, 0.0, 60.0, 60.0]]
+    centers = torch.full((1, 2), torch.nan)
+    assert assign([[30.0, 30.0], [12.0, 12.0]], box, centers=centers) == [0, -1]

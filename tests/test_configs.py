@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
+from mmdet_embedmask.benchmark.ablation import changed_settings
 from mmdet_embedmask.data.shapes import SHAPE_CLASSES
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "embedmask"
@@ -105,3 +107,90 @@ def test_the_peer_differs_from_the_nuclei_config_in_its_heads_alone():
     for key in ours.model:
         if key not in ("type", "bbox_head", "mask_head", "test_cfg"):
             assert ours.model[key] == peer.model[key], key
+
+
+def test_table_2():
+    r50 = load("embedmask_fused_r50_fpn_ms-1x_coco.py")
+    r101 = load("embedmask_fused_r101_fpn_ms-3x_coco.py")
+    for cfg, depth, iterations, steps in (
+        (r50, 50, 90000, [60000, 80000]),
+        (r101, 101, 270000, [210000, 250000]),
+    ):
+        assert cfg.model.backbone.depth == depth
+        assert cfg.model.data_preprocessor.mean == [103.530, 116.280, 123.675]
+        assert cfg.model.data_preprocessor.std == [1.0, 1.0, 1.0]
+        assert cfg.train_cfg.max_iters == cfg.param_scheduler[1].end == iterations
+        assert cfg.param_scheduler[1].milestones == steps
+        assert cfg.param_scheduler[0].start_factor == 0.001 and cfg.param_scheduler[0].end == 1000
+        assert cfg.optim_wrapper.paramwise_cfg is None
+        (resize,) = [t for t in cfg.train_dataloader.dataset.pipeline if "Resize" in t.type]
+        sides = [640, 672, 704, 736, 768, 800]
+        assert resize.type == "RandomChoiceResize"
+        assert [tuple(scale) for scale in resize.scales] == [(1333, side) for side in sides]
+        assert cfg.model.test_cfg.mask_thr == 0.5 and cfg.model.test_cfg.score == "sqrt"
+        assert cfg.model.bbox_head.max_mask_proposals == 500
+
+
+def test_the_nuclei_config_of_table_2_has_all_of_its_settings():
+    coco = load("embedmask_fused_r50_fpn_ms-1x_coco.py").model
+    nuclei = load("embedmask_fused_r18_fpn_dsb2018.py").model
+    plain = load("embedmask_r50_fpn_1x_coco.py").model
+    assert coco.mask_head.semantic_branch.num_classes == coco.bbox_head.num_classes == 80
+    assert nuclei.mask_head.semantic_branch.num_classes == nuclei.bbox_head.num_classes == 1
+    for part in ("bbox_head", "mask_head", "test_cfg"):
+        for key, value in coco[part].items():
+            if plain[part].get(key) != value and key != "semantic_branch":
+                assert nuclei[part][key] == value, (part, key)
+
+
+@pytest.mark.parametrize(
+    "name, changed",
+    [
+        ("d4", {"bbox_head.embed_dim": 4, "mask_head.embed_dim": 4}),
+        ("d8", {"bbox_head.embed_dim": 8, "mask_head.embed_dim": 8}),
+        (
+            "fixed-margin",
+            {
+                "bbox_head.embed_dim": 8,
+                "mask_head.embed_dim": 8,
+                "bbox_head.learnable_margin": False,
+            },
+        ),
+        *(
+            (
+                option.replace("_", "-"),
+                {"bbox_head.embedding": option, "mask_head.embedding": option},
+            )
+            for option in ("spatial_aware", "spatial_free", "coord_conv")
+        ),
+    ],
+)
+def test_a_row_of_table_3_changes_this_and_nothing_else(name, changed):
+    base = load("embedmask_r50_fpn_1x_coco.py").to_dict()
+    row = load(f"ablations/embedmask_r50_fpn_1x_coco_{name}.py").to_dict()
+    assert changed_settings(base.pop("model"), row.pop("model")) == changed
+    assert base == row
+
+
+def test_the_metafile_names_every_published_config_and_the_papers_figures():
+    metafile = yaml.safe_load((CONFIGS / "metafile.yml").read_text())
+    models = {model["Name"]: model for model in metafile["Models"]}
+    coco = {
+        path.stem for path in PUBLIC if path.stem.endswith("coco") and path.parent == CONFIGS
+    } | {path.stem for path in PUBLIC if path.parent.name == "ablations"}
+    assert set(models) == coco
+    for name, model in models.items():
+        path = CONFIGS.parents[1] / model["Config"]
+        assert path.is_file() and path.stem == name
+        assert model["Metadata"]["Iterations"] == Config.fromfile(path).train_cfg.max_iters
+    test_dev = {
+        name: model["Results"][1]["Metrics"]
+        for name, model in models.items()
+        if model["Results"][0]["Dataset"] == "COCO test-dev"
+    }
+    assert {name: list(metrics.values()) for name, metrics in test_dev.items()} == {
+        "embedmask_r50_fpn_1x_coco": [34.8, 55.1, 37.4, 15.5, 37.4, 49.4],
+        "embedmask_r101_fpn_ms-3x_coco": [38.3, 59.3, 41.2, 18.1, 40.8, 53.9],
+        "embedmask_fused_r50_fpn_ms-1x_coco": [36.3, 57.0, 39.0, 18.3, 39.0, 49.0],
+        "embedmask_fused_r101_fpn_ms-3x_coco": [40.0, 61.6, 43.0, 21.1, 43.1, 53.6],
+    }

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmdet_embedmask.aligned_bilinear import aligned_bilinear
 from mmdet_embedmask.coupling import (
     coupled_logits,
     coupled_probabilities,
@@ -163,7 +164,7 @@ def test_upsampled_logit_of_a_hand_written_case():
     assert probability.tolist() == pytest.approx([0.8, 0.7, 0.5, 0.4], rel=1e-12)
 
 
-@pytest.mark.parametrize("upsample", ["probability", "embedding"])
+@pytest.mark.parametrize("upsample", ["probability", "embedding", "aligned"])
 def test_logits_and_probabilities_agree(upsample):
     inputs = random_embeddings()
     logits = coupled_logits(*inputs, upsample)
@@ -179,10 +180,32 @@ def test_the_two_ways_of_upsampling_differ():
     assert (a - b).abs().max() > 0.01
 
 
-@pytest.mark.parametrize("upsample", ["probability", "embedding"])
+@pytest.mark.parametrize("upsample", ["probability", "embedding", "aligned"])
 def test_no_proposals_give_no_maps_but_zero_gradients(upsample):
     inputs = [x.requires_grad_() for x in random_embeddings(k=0)]
     logits = coupled_logits(*inputs, upsample)
     assert logits.shape == (0, 8, 12)
     for gradient in torch.autograd.grad(logits.sum(), inputs):
         assert torch.equal(gradient, torch.zeros_like(gradient))
+
+
+def test_aligned_logit_equals_the_logit_of_the_aligned_probability():
+    distance = torch.rand(3, 4, 5, dtype=torch.float64) * 8 + 0.01
+    probability = aligned_bilinear(torch.exp(-distance), 2)
+    torch.testing.assert_close(
+        upsampled_mask_logit(distance, aligned=True), torch.logit(probability), rtol=1e-9, atol=1e-9
+    )
+
+
+def test_aligned_probabilities_are_those_of_the_pixels_at_every_second_cell():
+    p, q, margin = random_embeddings()
+    probability = mask_probability(squared_distance(p, q, margin))
+    aligned = coupled_probabilities(p, q, margin, "aligned")
+    assert torch.equal(aligned[:, 1::2, 1::2], probability)
+
+
+@pytest.mark.parametrize("channels", [slice(0, 2), slice(2, 5)], ids=["aware", "free"])
+def test_one_part_of_the_embedding_alone(channels):
+    p, q, margin = random_embeddings()
+    p, q, margin = p[channels], q[:, channels], margin[:, channels]
+    torch.testing.assert_close(squared_distance(p, q, margin), plain_distance(p, q, margin))

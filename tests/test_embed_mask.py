@@ -3,7 +3,16 @@
 import pytest
 import torch
 from mmdet.registry import MODELS
-from tiny import build_model, data_batch, model_cfg, total_loss
+from tiny import (
+    ATSS_TRAIN_CFG,
+    FUSED_BBOX_HEAD,
+    FUSED_MASK_HEAD,
+    atss_head_cfg,
+    build_model,
+    data_batch,
+    model_cfg,
+    total_loss,
+)
 
 
 def predict(model, batch):
@@ -29,11 +38,97 @@ def test_every_parameter_has_a_finite_gradient(counts, mask_proposals, upsample)
         assert parameter.grad.isfinite().all(), name
 
 
-def test_fixed_margin_trains_too():
-    model = build_model(bbox_head=dict(learnable_margin=False))
-    loss, _ = total_loss(model, data_batch([3, 2]))
+def build_atss(**bbox_head):
+    cfg = model_cfg()
+    cfg.bbox_head, cfg.train_cfg = atss_head_cfg(**bbox_head), ATSS_TRAIN_CFG
+    model = MODELS.build(cfg)
+    model.init_weights()
+    return model
+
+
+def build_system(name):
+    """The systems of the paper's tables, and the coupling on another detector."""
+    if name == "fused":
+        return build_model(bbox_head=FUSED_BBOX_HEAD, mask_head=FUSED_MASK_HEAD)
+    if name == "atss":
+        return build_atss()
+    if name == "fixed margin":
+        return build_model(bbox_head=dict(learnable_margin=False))
+    return build_model(bbox_head=dict(embedding=name), mask_head=dict(embedding=name))
+
+
+SYSTEMS = ("fused", "atss", "fixed margin", "spatial_aware", "spatial_free", "coord_conv")
+
+
+@pytest.mark.parametrize("counts", [[3, 2], [2, 0], [0, 0]])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_learns_with_every_parameter(system, counts):
+    model = build_system(system)
+    loss, losses = total_loss(model, data_batch(counts))
+    assert ("loss_semantic" in losses) == (system == "fused")
     loss.backward()
-    assert all(p.grad is not None for p in model.parameters())
+    assert loss.isfinite()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+    if any(counts):
+        assert losses["loss_mask"] > 0
+        assert sum(p.grad.abs().sum() for p in model.mask_head.parameters()) > 0
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_predicts_masks(system):
+    model = build_system(system)
+    if system == "atss":
+        model.bbox_head.test_cfg.min_bbox_size = -1
+    for sample in predict(model, data_batch([2, 1], size=(61, 77))):
+        results = sample.pred_instances
+        assert sorted(results.keys()) == ["bboxes", "labels", "masks", "scores"]
+        assert len(results) == 10 and results.masks.shape == (10, 61, 77)
+
+
+@pytest.mark.parametrize(
+    "backbone, neck",
+    [
+        (
+            dict(type="ResNeXt", depth=50, groups=32, base_width=4),
+            dict(in_channels=[256, 512, 1024, 2048]),
+        ),
+        (
+            dict(
+                type="SwinTransformer",
+                embed_dims=24,
+                depths=[1, 1, 1, 1],
+                num_heads=[1, 2, 4, 8],
+                out_indices=(1, 2, 3),
+            ),
+            dict(in_channels=[48, 96, 192], start_level=0),
+        ),
+        (
+            dict(
+                type="CSPNeXt",
+                deepen_factor=0.33,
+                widen_factor=0.125,
+                out_indices=(1, 2, 3, 4),
+                norm_cfg=dict(type="BN"),
+                act_cfg=dict(type="SiLU"),
+            ),
+            dict(in_channels=[16, 32, 64, 128]),
+        ),
+    ],
+    ids=["ResNeXt", "Swin", "CSPNeXt"],
+)
+def test_other_backbones_train_and_predict(backbone, neck):
+    cfg = model_cfg()
+    cfg.backbone = backbone
+    cfg.neck.update(neck)
+    model = MODELS.build(cfg)
+    model.init_weights()
+    loss, _ = total_loss(model, data_batch([2, 1]))
+    loss.backward()
+    assert loss.isfinite()
+    assert not [name for name, p in model.named_parameters() if p.grad is None]
+    (sample,) = predict(model, data_batch([1]))
+    assert sample.pred_instances.masks.shape[1:] == (128, 160)
 
 
 def test_loss_is_float32_and_finite_for_100_iterations_of_bfloat16():
@@ -110,6 +205,15 @@ def test_tensor_mode_needs_no_ground_truth():
             dict(bbox_head=dict(strides=[4, 8, 16, 32, 64])),
             "finest stride is 4 and mask_head.stride=8",
         ),
+        (
+            dict(bbox_head=dict(embedding="spatial_free")),
+            "bbox_head.embedding='spatial_free' and mask_head.embedding='both' differ",
+        ),
+        (
+            dict(mask_head=dict(semantic_branch=dict(type="SemanticBranch", num_classes=9))),
+            "num_classes=3 and mask_head.semantic_branch.num_classes=9 differ",
+        ),
+        (dict(test_cfg=dict(score="root")), "test_cfg.score='root' is unknown"),
         (dict(test_cfg=dict(mask_thr=1.5)), "mask_thr=1.5 must be"),
         (dict(test_cfg=dict(mask_threshold=0.5)), "unknown keys"),
     ],

@@ -43,6 +43,47 @@ def bbox_head_cfg(**options: Any) -> dict:
     ) | dict(options)
 
 
+def atss_head_cfg(**options: Any) -> dict:
+    return dict(
+        type="EmbedMaskATSSHead",
+        num_classes=3,
+        in_channels=CHANNELS,
+        feat_channels=CHANNELS,
+        stacked_convs=1,
+        embed_dim=5,
+        norm_cfg=NORM,
+        anchor_generator=dict(
+            type="AnchorGenerator",
+            ratios=[1.0],
+            octave_base_scale=8,
+            scales_per_octave=1,
+            strides=list(STRIDES),
+        ),
+        bbox_coder=dict(type="DeltaXYWHBBoxCoder", target_stds=[0.1, 0.1, 0.2, 0.2]),
+        loss_bbox=dict(type="GIoULoss", loss_weight=2.0),
+    ) | dict(options)
+
+
+ATSS_TRAIN_CFG = ConfigDict(
+    assigner=dict(type="ATSSAssigner", topk=9), allowed_border=-1, pos_weight=-1
+)
+
+
+# Table 2's system in small.
+FUSED_BBOX_HEAD = dict(
+    sample_in_mask=False, sampling_center="mask", mask_proposals="all", reduce_channels=8
+)
+FUSED_MASK_HEAD = dict(
+    tower="fused",
+    norm_cfg=dict(type="BN"),
+    learnable_position_scale=False,
+    upsample="aligned",
+    mask_target="point",
+    mask_loss_mean="proposals",
+    semantic_branch=dict(type="SemanticBranch", num_classes=3, feat_channels=8),
+)
+
+
 def mask_head_cfg(**options: Any) -> dict:
     return dict(
         type="PixelEmbedHead",

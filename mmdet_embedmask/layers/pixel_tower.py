@@ -12,6 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..aligned_bilinear import aligned_bilinear
+from .initialization import KAIMING_UNIFORM
 
 FUSED_LEVELS = 3
 """The fused tower reads P3 to P5."""
@@ -90,15 +91,5 @@ class FusedTower(BaseModule):
             feature = feature + refined
         return self.convs(feature)
 
-
-KAIMING_UNIFORM = dict(
-    type="Kaiming",
-    layer="Conv2d",
-    a=1,
-    mode="fan_in",
-    nonlinearity="leaky_relu",
-    distribution="uniform",
-)
-"""Initialisation of the released Table 2 program's convolutions with norm."""
 
 PIXEL_TOWERS = dict(plain=PlainTower, fused=FusedTower)

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import torch
 from mmcv.cnn import Scale
-from mmengine.model import BaseModule, kaiming_init, normal_init
+from mmengine.model import BaseModule, initialize, normal_init
 from torch import Tensor, nn
 
 from .embedding_prediction import EmbeddingPrediction, part_dims
+from .initialization import KAIMING_UNIFORM
 
 
 def prior_precision(prior_margin: float) -> float:
@@ -65,7 +66,7 @@ class ProposalBranch(BaseModule):
         super().init_weights()
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
-                kaiming_init(module, a=1, mode="fan_in", distribution="uniform")
+                initialize(module, KAIMING_UNIFORM)
             elif isinstance(module, nn.Conv2d):
                 normal_init(module, std=0.01)
         if self.learnable_margin:

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule, bias_init_with_prob, normal_init
 from torch import Tensor, nn
 
 from ..mask_targets import semantic_targets
-from .pixel_tower import KAIMING_UNIFORM
+from .initialization import KAIMING_UNIFORM
 
 
 @MODELS.register_module()

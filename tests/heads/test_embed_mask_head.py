@@ -195,6 +195,9 @@ def test_positive_infos_are_handed_over_once():
         (dict(prior_margin=0), "prior_margin=0 must be"),
         (dict(margin_reduce_factor=-1), "margin_reduce_factor=-1 must be"),
         (dict(max_mask_proposals=0), "max_mask_proposals=0 must be"),
+        (dict(sampling_center="centroid"), "sampling_center='centroid' is unknown"),
+        (dict(embedding="aware"), "embedding='aware' is unknown"),
+        (dict(reduce_channels=0), "reduce_channels=0 must be"),
     ],
 )
 def test_wrong_values_are_refused(options, message):
@@ -214,3 +217,57 @@ def test_initialisation():
     assert head.reg_convs[0].conv.bias.abs().max() == 0
     assert head.reg_convs[0].conv.weight.std().item() == pytest.approx(0.01, rel=0.1)
     assert head.proposal_branch.conv_margin.bias.tolist() == pytest.approx([-1.75277] * 5, abs=1e-4)
+
+
+def test_square_root_scores_rank_and_drop_by_the_product():
+    features = feature_levels()
+    head = build().eval()
+    with torch.no_grad():
+        head.conv_cls.weight.mul_(20)
+    plain = head.predict_by_feat(*head(features), metas())
+    head.test_cfg.score = "sqrt"
+    rooted = head.predict_by_feat(*head(features), metas())
+    for a, b in zip(plain, rooted, strict=True):
+        torch.testing.assert_close(a.scores.sqrt(), b.scores)
+        assert torch.equal(a.bboxes, b.bboxes) and torch.equal(a.labels, b.labels)
+    # The threshold is on the product (Table 2), not on the class probability (Table 1).
+    threshold = float(plain[0].scores[4])
+    head.test_cfg.score_thr = threshold
+    kept = head.predict_by_feat(*head(features), metas())[0].scores
+    assert len(kept) == 4 and (kept.square() > threshold).all()
+
+
+def test_square_root_score_by_hand():
+    head, features = build().eval(), feature_levels(1)
+    head.test_cfg.score = "sqrt"
+    outputs = [[torch.zeros_like(level) for level in levels] for levels in head(features)]
+    outputs[1] = [torch.ones_like(level) for level in outputs[1]]  # boxes of two pixels
+    # Class probability 0.5, center-ness probability 0.5: a product of 0.25.
+    (results,) = head.predict_by_feat(*outputs, metas(1), with_nms=False)
+    assert results.scores.unique().tolist() == [0.5]
+
+
+def test_positives_lie_around_the_centroid_of_the_mask_where_asked_for():
+    size = (64, 64)
+    masks = torch.zeros(1, *size, dtype=torch.uint8)
+    masks[0, 4:60, 4:12] = 1  # a tall bar at the left
+    masks[0, 52:60, 4:60] = 1  # and a foot that makes the box square: an L
+    truth = InstanceData(
+        bboxes=torch.tensor([[4.0, 4.0, 60.0, 60.0]]),
+        labels=torch.tensor([1]),
+        masks=BitmapMasks(masks.numpy(), *size),
+    )
+    # Box centre (32, 32); the centroid of the L is at (19.1, 44.9): squares reach 12 pixels.
+    points = [torch.tensor([[36.0, 28.0], [12.0, 52.0], [28.0, 36.0]])] + [torch.zeros(0, 2)] * 4
+    around_box = build(sample_in_mask=False).get_targets(points, [truth])[0][0]
+    assert around_box.tolist() == [1, 3, 1]
+    around_mask = build(sample_in_mask=False, sampling_center="mask")
+    assert around_mask.get_targets(points, [truth])[0][0].tolist() == [3, 1, 1]
+
+
+@pytest.mark.parametrize("embedding, dims", [("spatial_aware", 2), ("spatial_free", 3)])
+def test_one_part_of_the_embedding_rides_along(embedding, dims):
+    head = build(embedding=embedding).eval()
+    (results, _) = head.predict_by_feat(*head(feature_levels()), metas())
+    assert results.proposal_embeddings.shape == (10, dims)
+    assert results.proposal_margins.shape == (10, dims)

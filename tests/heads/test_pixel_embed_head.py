@@ -1,9 +1,11 @@
+import math
+
 import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
-from tiny import TEST_CFG, feature_levels, mask_head_cfg, random_instances
+from tiny import TEST_CFG, data_batch, feature_levels, mask_head_cfg, random_instances
 
 from mmdet_embedmask.coupling import coupled_logits, coupled_probabilities
 from mmdet_embedmask.losses import lovasz_hinge
@@ -109,6 +111,12 @@ def test_results_hold_four_fields_and_boxes_in_original_pixels():
         (dict(embed_dim=1), "embed_dim=1 is too small"),
         (dict(upsample="both"), "upsample='both' is unknown"),
         (dict(stride=4), "stride=4 is unknown"),
+        (dict(upsample="bilinear"), "upsample='bilinear' is unknown"),
+        (dict(mask_target="nearest"), "mask_target='nearest' is unknown"),
+        (dict(mask_loss_mean="batch"), "mask_loss_mean='batch' is unknown"),
+        (dict(tower="fpn"), "tower='fpn' is unknown"),
+        (dict(embedding="aware"), "embedding='aware' is unknown"),
+        (dict(learnable_position_scale=3), "learnable_position_scale=3 is unknown"),
     ],
 )
 def test_wrong_values_are_refused(options, message):
@@ -124,3 +132,84 @@ def test_initialisation():
         0.01, rel=0.1
     )
     assert head.spatial_embedding.position_scale.scale.item() == 1.0
+
+
+def single_loss(head, pixels, instances, info):
+    """Loss of one proposal, by the formula."""
+    embedding = info.proposal_embeddings.clone()
+    embedding[:, :2] += info.priors / 100
+    logits = coupled_logits(pixels, embedding, info.proposal_margins, head.upsample)
+    masks = torch.from_numpy(instances.masks.masks)
+    return lovasz_hinge(logits, mask_stride_targets(masks, head.mask_target)[info.gt_inds])
+
+
+def test_loss_as_the_mean_over_all_proposals():
+    head = build(
+        mask_loss_mean="proposals", loss_mask=dict(type="LovaszHingeLoss", loss_weight=1.0)
+    )
+    pixels = torch.randn(3, 5, 16, 20)
+    truth = [random_instances(count, SIZE, seed=count) for count in (4, 0, 2)]
+    infos = [proposals([2, 0, 3]), proposals([]), proposals([1])]
+    loss = head.loss_by_feat(pixels, truth, [], infos)["loss_mask"]
+    parts = [single_loss(head, *image) for image in zip(pixels, truth, infos, strict=True)]
+    torch.testing.assert_close(loss, torch.cat(parts).mean())
+
+
+def test_the_target_option_reaches_the_loss():
+    truth, infos = [random_instances(2, SIZE)], [proposals([0, 1])]
+    pixels = torch.randn(1, 5, 16, 20)
+    losses = {}
+    for mask_target in ("bilinear", "point"):
+        head = build(mask_target=mask_target)
+        losses[mask_target] = head.loss_by_feat(pixels, truth, [], infos)["loss_mask"]
+        expected = 0.5 * single_loss(head, pixels[0], truth[0], infos[0]).mean()
+        torch.testing.assert_close(losses[mask_target], expected)
+    assert losses["bilinear"] != losses["point"]
+
+
+def test_dice_by_hand():
+    """P = 0.5 everywhere: 1 - 2 * 0.5 * t / (0.25 * n + t), with t of n cells in the target."""
+    head = build(loss_mask=dict(type="DiceLoss", use_sigmoid=True, loss_weight=1.0))
+    truth, info = [random_instances(1, SIZE)], proposals([0])
+    # Distance ln 2 in one spatial-free channel, nothing else: P = 0.5 at every pixel.
+    pixels = torch.zeros(1, 5, 16, 20)
+    pixels[0, 2] = 1.0
+    info.proposal_embeddings = torch.zeros(1, 5)
+    info.proposal_margins = torch.tensor([[1e-12, 1e-12, math.log(2), 1.0, 1.0]])
+    loss = head.loss_by_feat(pixels, truth, [], [info])["loss_mask"]
+    targets = mask_stride_targets(torch.from_numpy(truth[0].masks.masks))
+    t, n = int(targets.sum()), targets.numel()
+    assert float(loss) == pytest.approx(1 - 2 * 0.5 * t / (0.25 * n + t), abs=1e-4)
+
+
+def test_the_semantic_loss_is_added_and_takes_no_part_in_inference():
+    branch = dict(type="SemanticBranch", num_classes=3, feat_channels=8, norm_cfg=dict(type="BN"))
+    head, x = build(semantic_branch=branch), feature_levels()
+    samples = data_batch([3, 2])["data_samples"]
+    for sample in samples:
+        sample.set_metainfo(dict(batch_input_shape=SIZE))
+    infos = [proposals([0]), proposals([1])]
+    losses = head.loss(x, samples, infos)
+    masks = [torch.from_numpy(sample.gt_instances.masks.masks) for sample in samples]
+    labels = [sample.gt_instances.labels for sample in samples]
+    torch.testing.assert_close(
+        losses["loss_semantic"], head.semantic_branch.loss(x[0], masks, labels)
+    )
+    assert sorted(losses) == ["loss_mask", "loss_semantic"]
+    called = []
+    head.semantic_branch.register_forward_hook(lambda *_: called.append(1))
+    head.eval()(x)
+    assert not called
+
+
+def test_without_a_semantic_branch_there_is_no_semantic_loss():
+    samples = data_batch([1])["data_samples"]
+    samples[0].set_metainfo(dict(batch_input_shape=SIZE))
+    assert sorted(build().loss(feature_levels(1), samples, [proposals([0])])) == ["loss_mask"]
+
+
+def test_a_fused_tower_makes_embeddings_of_the_same_shape():
+    head = build(tower="fused", feat_channels=8, learnable_position_scale=False)
+    (embedding,) = head.eval()(feature_levels())
+    assert embedding.shape == (2, 5, 16, 20)
+    assert not any("position_scale" in name for name in head.state_dict())

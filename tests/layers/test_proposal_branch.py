@@ -52,3 +52,34 @@ def test_margin_does_not_overflow_in_half_precision():
         _, margin = branch(torch.zeros(1, 8, 2, 2), 0)
     assert margin.dtype == torch.float32
     torch.testing.assert_close(margin, torch.full_like(margin, math.exp(12)))
+
+
+def test_1x1_convolutions_come_before_embedding_and_margin():
+    branch = ProposalBranch(8, 5, (8,), reduce_channels=6, margin_reduce_factor=32.0)
+    branch.init_weights()
+    feature = torch.randn(1, 8, 4, 4)
+    embedding, margin = branch(feature, 0)
+    torch.testing.assert_close(embedding, branch.embedding(branch.reduce_embedding(feature), 8))
+    reduced = branch.reduce_margin(feature / 32)
+    torch.testing.assert_close(margin, branch.conv_margin(reduced).exp())
+    assert branch.reduce_margin.kernel_size == (1, 1) and branch.reduce_margin.out_channels == 6
+    # Kaiming uniform, a=1, for the 1x1; N(0, 0.01) for the 3x3.
+    assert branch.reduce_embedding.weight.abs().max() <= (3 / 8) ** 0.5
+    assert branch.reduce_embedding.weight.std() > 0.2
+    assert branch.conv_margin.weight.std().item() == pytest.approx(0.01, rel=0.2)
+    assert branch.conv_margin.bias.tolist() == pytest.approx([math.log(math.log(2) / 4)] * 5)
+
+
+@pytest.mark.parametrize("embedding, dims", [("spatial_aware", 2), ("spatial_free", 3)])
+@pytest.mark.parametrize("learnable_margin", [True, False])
+def test_one_part_alone_has_its_own_margins(embedding, dims, learnable_margin):
+    branch = ProposalBranch(8, 5, (8, 16), embedding, learnable_margin)
+    branch.init_weights()
+    if learnable_margin:
+        with torch.no_grad():
+            branch.margin_scales[1].scale.fill_(3.0)
+    offsets, margin = branch(torch.zeros(1, 8, 2, 2), level=1)
+    assert offsets.shape == margin.shape == (1, dims, 2, 2)
+    prior = math.log(2) / 4
+    scaled = learnable_margin and embedding == "spatial_aware"
+    assert margin.flatten().tolist() == pytest.approx([prior**3 if scaled else prior] * dims * 4)

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from mmdet_embedmask.layers import SpatialEmbedding
@@ -33,3 +34,23 @@ def test_the_scale_is_one_learnable_scalar():
     layer(torch.zeros(1, 3), torch.tensor([[300.0, 100.0]])).sum().backward()
     (parameter,) = layer.parameters()
     assert parameter.item() == 1.0 and parameter.grad.item() == 4.0
+
+
+def test_without_a_learnable_scale_the_position_is_in_100_pixels():
+    layer = SpatialEmbedding(learnable_scale=False)
+    assert not list(layer.parameters())
+    assert layer(torch.zeros(1, 3), torch.tensor([[300.0, 100.0]])).tolist() == [[3.0, 1.0, 0.0]]
+
+
+@pytest.mark.parametrize("embedding", ["spatial_free", "coord_conv"])
+def test_embeddings_without_added_position_pass_through_in_float32(embedding):
+    layer = SpatialEmbedding(embedding)
+    offsets = torch.randn(2, 3, dtype=torch.bfloat16)
+    embedded = layer(offsets, torch.full((2, 2), 500.0))
+    assert embedded.dtype == torch.float32 and torch.equal(embedded, offsets.float())
+    assert not list(layer.parameters())
+
+
+def test_the_spatial_aware_part_alone_has_the_position_added():
+    embedded = SpatialEmbedding("spatial_aware")(torch.ones(1, 2), torch.tensor([[50.0, 200.0]]))
+    assert embedded.tolist() == [[1.5, 3.0]]

@@ -13,10 +13,12 @@ model = dict(
         depths=[2, 2, 6, 2],
         num_heads=[3, 6, 12, 24],
         drop_path_rate=0.2,
+        # Not C2, which the neck does not use: its norm would never get a gradient.
+        out_indices=(1, 2, 3),
         convert_weights=True,
         init_cfg=dict(type="Pretrained", checkpoint=checkpoint),
     ),
-    neck=dict(in_channels=[96, 192, 384, 768]),
+    neck=dict(in_channels=[192, 384, 768], start_level=0),
 )
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type="AdamW", lr=0.0001, weight_decay=0.05),

@@ -1,0 +1,1 @@
+"""What a detector costs: time of its stages, parameters, floating-point operations."""
