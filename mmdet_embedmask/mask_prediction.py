@@ -4,6 +4,8 @@ The dense definition (paper section 3.5): probability at stride 4, bilinear to t
 cropped to the image inside the padding, bilinear to the original size, threshold.
 """
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -56,16 +58,34 @@ def predict_masks(
     Returns:
         (K, *ori_shape) bool.
     """
+    masks = probability.new_zeros((len(probability), *ori_shape), dtype=torch.bool)
+    for part, resized in resized_chunks(probability, img_shape, ori_shape):
+        torch.gt(resized, mask_thr, out=masks[part])
+    return masks
+
+
+def resized_chunks(
+    probability: Tensor, img_shape: tuple[int, int], ori_shape: tuple[int, int]
+) -> Iterator[tuple[slice, Tensor]]:
+    """Resize mask probabilities to the original image, some instances at a time.
+
+    Chunks bound the memory, whatever the number of instances.
+
+    Args:
+        probability: (K, h, w) at the mask stride of the padded network input.
+        img_shape: (height, width) of the image inside the padding.
+        ori_shape: (height, width) of the result.
+
+    Yields:
+        Which of the K instances, and their probabilities (k, *ori_shape).
+    """
     padded = probability.shape[1] * MASK_STRIDE, probability.shape[2] * MASK_STRIDE
     pixels = max(padded[0] * padded[1], ori_shape[0] * ori_shape[1])
-    masks = probability.new_zeros((len(probability), *ori_shape), dtype=torch.bool)
-    # Chunks bound the memory beyond the output, whatever the number of instances.
     chunk = max(MAX_CHUNK_PIXELS // pixels, 1)
     for start in range(0, len(probability), chunk):
         part = slice(start, start + chunk)
         resized = _resize(probability[part], padded)[:, : img_shape[0], : img_shape[1]]
-        torch.gt(_resize(resized, ori_shape), mask_thr, out=masks[part])
-    return masks
+        yield part, _resize(resized, ori_shape)
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:

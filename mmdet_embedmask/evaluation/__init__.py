@@ -1,0 +1,1 @@
+"""Evaluations beyond what MMEngine's test loop does."""

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import Runner
+from pycocotools import mask as coco_mask
+from runs import make_shapes, shapes_config
+from tiny import build_model, data_batch
+
+from mmdet_embedmask.evaluation import threshold_sweep
+from mmdet_embedmask.evaluation.threshold_sweep import (
+    best_threshold,
+    build_metrics,
+    check_thresholds,
+    default_thresholds,
+    masks_at,
+    sweep_thresholds,
+)
+from mmdet_embedmask.inspection import InspectedImage, inspect_batch
+
+
+def test_masks_at_each_threshold_are_the_detectors_own():
+    model = build_model().eval()
+    (image,) = inspect_batch(model, data_batch([3], size=(61, 77)))
+    thresholds = [0.05, 0.3, 0.9]
+    for threshold, encoded in zip(thresholds, masks_at(image, thresholds), strict=True):
+        decoded = np.stack([coco_mask.decode(mask) for mask in encoded]).astype(bool)
+        assert np.array_equal(decoded, image.masks(threshold).numpy())
+
+
+def perfect_between(low, high, gt_masks, labels, meta):
+    """Detections whose masks are the truth for thresholds in [low, high), else too large or none.
+
+    Image, network input and mask stride agree here: resizing by 1 changes nothing.
+    """
+    truth = torch.from_numpy(gt_masks).float()
+    probability = low + (high - low) * truth  # (K, H, W)
+    k = len(truth)
+    return InspectedImage(
+        pixel_embedding=torch.zeros(3, 1, 1),
+        proposal_embedding=torch.zeros(k, 3),
+        proposal_margin=torch.ones(k, 3),
+        probability=probability,
+        bboxes=torch.tensor([[0.0, 0.0, 10.0, 10.0]] * k).reshape(k, 4),
+        scores=torch.linspace(0.9, 0.5, k),
+        labels=labels,
+        spatial_aware_dim=2,
+        meta=meta,
+    )
+
+
+def test_every_threshold_gets_its_own_ap(tmp_path, monkeypatch):
+    root = make_shapes(tmp_path / "shapes", 4, size=64)
+    cfg = shapes_config(root, tmp_path, max_iters=1)
+    loader = Runner.build_dataloader(cfg.test_dataloader)
+    dataset = loader.dataset
+
+    def inspect(model, batch):
+        (sample,) = batch["data_samples"]
+        info = next(i for i in dataset if i["data_samples"].img_id == sample.img_id)
+        truth = info["data_samples"].gt_instances
+        meta = dict(sample.metainfo) | dict(scale_factor=(1.0, 1.0))
+        return [perfect_between(0.4, 0.6, truth.masks.masks, truth.labels, meta)]
+
+    monkeypatch.setattr(threshold_sweep, "inspect_batch", inspect)
+    # The probability maps are already at full size.
+    monkeypatch.setattr("mmdet_embedmask.mask_prediction.MASK_STRIDE", 1)
+    thresholds = [0.3, 0.5, 0.7]
+    metrics = build_metrics(cfg.test_evaluator, dataset.metainfo, len(thresholds))
+    results = sweep_thresholds(None, loader, metrics, thresholds)
+    # Below 0.4 every mask is the whole image, from 0.6 on it is empty.
+    assert [result["mAP"] for result in results][1:] == [1.0, 0.0]
+    assert results[0]["mAP"] < 0.2 and results[1]["mAP_75"] == 1.0
+    assert best_threshold(thresholds, results) == 0.5
+
+
+def test_thresholds_are_checked_and_sorted():
+    assert check_thresholds([0.6, 0.5, 0.6]) == [0.5, 0.6]
+    assert default_thresholds()[0] == 0.3 and default_thresholds()[-1] == 0.7
+    assert len(default_thresholds()) == 21 and 0.52 in default_thresholds()
+    with pytest.raises(ValueError, match="threshold 1.5 must be a probability"):
+        check_thresholds([0.5, 1.5])
+    with pytest.raises(ValueError, match="give at least one"):
+        check_thresholds([])
+
+
+def test_another_evaluator_is_refused():
+    with pytest.raises(ValueError, match=r"needs test_evaluator=dict\(type='CocoMetric'"):
+        build_metrics(dict(type="VOCMetric"), {}, 2)

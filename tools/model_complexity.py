@@ -1,0 +1,81 @@
+"""Count parameters and floating-point operations of detectors.
+
+python tools/model_complexity.py CONFIG [CONFIG ...] --size 800 1333
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import DictAction
+
+import mmdet_embedmask  # before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.benchmark.complexity import FLOPS_MEANING, PARTS, Complexity, analyze
+from mmdet_embedmask.benchmark.detectors import MIN_SIZE, build_detector, load_config
+from mmdet_embedmask.benchmark.tables import markdown_table, write_json
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("configs", type=Path, nargs="+", metavar="CONFIG")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(800, 1333), metavar=("H", "W"), help="(800 1333)"
+    )
+    parser.add_argument("--json", type=Path, help="write the counts to this file")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    args = parser.parse_args(argv)
+    for path in args.configs:
+        if not path.is_file():
+            parser.error(f"{path} is not a file")
+    for value in args.size:
+        if value < MIN_SIZE:
+            parser.error(f"--size {value}: height and width must be at least {MIN_SIZE} pixels")
+    if args.json and args.json.is_dir():
+        parser.error(f"--json {args.json} is a folder: name a file")
+    return args
+
+
+def count(args: argparse.Namespace) -> list[Complexity]:
+    """Count one detector after the other; all configs are read before the first is built."""
+    try:
+        configs = [
+            load_config(path, mmdet_embedmask.EmbedMask, args.cfg_options) for path in args.configs
+        ]
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
+    return [
+        analyze(path.stem, build_detector(config, None, torch.device("cpu")), *args.size)
+        for path, config in zip(args.configs, configs, strict=True)
+    ]
+
+
+def counts_table(counts: Sequence[Complexity]) -> str:
+    """A row a detector, a column a part: parameters in millions / FLOPs in 10^9."""
+    rows = []
+    for c in counts:
+        totals = sum(c.parameters.values()), sum(c.flops.values())
+        numbers = [totals, *((c.parameters[part], c.flops[part]) for part in PARTS)]
+        cells = [f"{params / 1e6:.2f} M / {flops / 1e9:.2f} G" for params, flops in numbers]
+        rows.append([c.name, *cells, f"{c.training_only / 1e6:.2f} M"])
+    return markdown_table(["config", "inference", *PARTS, "training only"], rows)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Count, print and write."""
+    args = parse_args(argv)
+    counts = count(args)
+    padded = " / ".join(dict.fromkeys("{} x {}".format(*c.padded_size) for c in counts))
+    print(f"Image {args.size[0]} x {args.size[1]}, padded to {padded}. Cells: parameters / FLOPs.")
+    print(f"FLOPs: {FLOPS_MEANING}.\n")
+    print(counts_table(counts))
+    if args.json:
+        write_json(args.json, dict(flops=FLOPS_MEANING, detectors=[c.to_json() for c in counts]))
+        print(f"\n{args.json}: the counts")
+
+
+if __name__ == "__main__":
+    main()
