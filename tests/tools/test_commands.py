@@ -1,5 +1,6 @@
 """The commands as a user runs them: train, test, draw."""
 
+import json
 import os
 import pickle
 import subprocess
@@ -75,6 +76,14 @@ def test_train_resume_test_and_sheet(tmp_path):
     run("picture_sheet.py", config, work_dir / "iter_2.pth", sheet, "--num", "2", *test_options)
     height, width = cv2.imread(str(sheet)).shape[:2]
     assert width > 3 * 320 and height > 2 * 320
+
+    sweep = tmp_path / "sweep"
+    arguments = ["--out", sweep, "--thresholds", "0.6", "0.4"]
+    output = run("threshold_sweep.py", config, work_dir / "iter_2.pth", *arguments, *test_options)
+    assert "the config sets 0.5" in output
+    written = json.loads((sweep / "sweep.json").read_text())
+    assert written["thresholds"] == [0.4, 0.6] and len(written["results"]) == 2
+    assert cv2.imread(str(sweep / "sweep.png")).shape == (600, 900, 3)
 
 
 @pytest.mark.slow
