@@ -15,7 +15,7 @@ allow_mmengine_checkpoints()
 
 from .embed_mask import EmbedMask
 from .heads import EmbedMaskATSSHead, EmbedMaskHead, PixelEmbedHead
-from .hooks import SetupCheckHook
+from .hooks import EmbeddingVisualizationHook, SetupCheckHook
 from .layers import SemanticBranch
 from .losses import LovaszHingeLoss
 from .version import __version__
@@ -24,6 +24,7 @@ __all__ = [
     "EmbedMask",
     "EmbedMaskATSSHead",
     "EmbedMaskHead",
+    "EmbeddingVisualizationHook",
     "LovaszHingeLoss",
     "PixelEmbedHead",
     "SemanticBranch",

@@ -12,8 +12,9 @@ from mmengine.config import DictAction
 
 import mmdet_embedmask  # before MMDetection: it serves MMCV's operations
 from mmdet_embedmask.benchmark.complexity import FLOPS_MEANING, PARTS, Complexity, analyze
-from mmdet_embedmask.benchmark.detectors import MIN_SIZE, build_detector, load_config
+from mmdet_embedmask.benchmark.detectors import MIN_SIZE, load_config
 from mmdet_embedmask.benchmark.tables import markdown_table, write_json
+from mmdet_embedmask.detector import build_detector
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -13,8 +13,9 @@ import torch
 from mmengine.config import Config, DictAction
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.visualization.sheet import MIN_TILE, picture_sheet
+from mmdet_embedmask.visualization.sheet import picture_sheet
 from mmdet_embedmask.visualization.sheet_rows import dataset_row, spread_indices
+from mmdet_embedmask.visualization.style import MIN_TILE
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -49,13 +50,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Predict, draw and write."""
     args = parse_args(argv)
     # MMDetection imports MMCV's operations, and takes seconds: not before the arguments are right.
-    from mmdet.apis import init_detector
     from mmdet.registry import DATASETS
+
+    from mmdet_embedmask.detector import build_detector
 
     config = Config.fromfile(args.config)
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
-    model = init_detector(config, str(args.checkpoint), device=args.device)
+    model = build_detector(config, args.checkpoint, args.device)
     dataset = DATASETS.build(config.test_dataloader.dataset)
     indices = spread_indices(len(dataset), args.num)
     rows = [dataset_row(model, dataset, index, args.score_thr) for index in indices]

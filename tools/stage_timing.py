@@ -16,7 +16,6 @@ import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's opera
 from mmdet_embedmask.benchmark.clocks import clock_for
 from mmdet_embedmask.benchmark.detectors import (
     MIN_SIZE,
-    build_detector,
     fix_instances,
     image_from_file,
     load_config,
@@ -25,6 +24,7 @@ from mmdet_embedmask.benchmark.detectors import (
 from mmdet_embedmask.benchmark.stage_times import StageTimes, times_table
 from mmdet_embedmask.benchmark.stages import Subject, time_stages
 from mmdet_embedmask.benchmark.tables import write_json
+from mmdet_embedmask.detector import build_detector
 
 DEFAULT_SIZE = (800, 1333)
 INSTANCES_MEANING = (

@@ -51,9 +51,9 @@ def percent(value: float) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate, print and write."""
     args = parse_args(argv)
-    from mmdet.apis import init_detector
     from mmengine.runner import Runner
 
+    from mmdet_embedmask.detector import build_detector
     from mmdet_embedmask.evaluation.threshold_sweep import (
         FIGURES,
         best_threshold,
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = Config.fromfile(args.config)
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
-    model = init_detector(config, str(args.checkpoint), device=args.device)
+    model = build_detector(config, args.checkpoint, args.device)
     loader = Runner.build_dataloader(config.test_dataloader)
     metrics = build_metrics(config.test_evaluator, loader.dataset.metainfo, len(args.thresholds))
     results = sweep_thresholds(model, tqdm(loader, unit="batch"), metrics, args.thresholds)

@@ -1,8 +1,5 @@
 """Detectors and images to measure, from configs, with or without trained weights."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,7 @@ from mmdet.structures import DetDataSample
 from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
-from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
 from torch import nn
 
 MIN_SIZE = 32
@@ -68,40 +63,6 @@ def fix_instances(config: Config, instances: int) -> None:
         min_bbox_size=-1,
         nms=ConfigDict(type="nms", iou_threshold=1.0),
     )
-
-
-def build_detector(
-    config: Config, checkpoint: Path | None, device: torch.device
-) -> SingleStageInstanceSegmentor:
-    """Build a detector in eval mode; nothing is downloaded.
-
-    Args:
-        config: from `load_config`; not changed.
-        checkpoint: trained weights; None: weights as they are before training.
-        device: where the model goes.
-    """
-    # Detectors write into the configs of their parts.
-    model_cfg = deepcopy(config.model)
-    model_cfg.backbone.init_cfg = None
-    with _quiet_logger():
-        model = MODELS.build(model_cfg)
-        if checkpoint is None:
-            model.init_weights()
-        else:
-            load_checkpoint(model, str(checkpoint), map_location="cpu")
-    return model.to(device).eval()
-
-
-@contextmanager
-def _quiet_logger() -> Iterator[None]:
-    """Warnings only: MMEngine tells of the initialisation of every single parameter."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def random_image(height: int, width: int, seed: int = 0) -> dict[str, list[Any]]:

@@ -6,10 +6,10 @@ from typing import Any
 from mmdet.registry import HOOKS
 from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ..validation import check_num_classes, check_pad_divisor
+from .unwrapped import unwrapped_model
 
 
 @HOOKS.register_module()
@@ -26,7 +26,7 @@ class SetupCheckHook(Hook):
         Raises:
             ValueError: with both sides and the cure, for the first thing that does not fit.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped_model(runner)
         check_padding(model)
         for dataset in unwrap_datasets(runner.train_dataloader.dataset):
             check_classes(model, dataset)
@@ -50,7 +50,7 @@ class SetupCheckHook(Hook):
 
     def _check_evaluated(self, runner: Runner, dataset: Any) -> None:
         """Check the classes of a dataset that is only predicted on."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped_model(runner)
         for part in unwrap_datasets(dataset):
             check_classes(model, part)
 

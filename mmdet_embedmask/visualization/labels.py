@@ -51,7 +51,7 @@ def draw_labels(
         scale = _fitting_scale(text, FONT_SCALE, picture.shape[1])
         (width, height), baseline = cv2.getTextSize(text, FONT, scale, 1)
         size = width + 2 * PADDING, height + baseline + 2 * PADDING
-        x1, y1, x2, y2 = box = _free_place(middle, size, taken, picture.shape[:2])
+        x1, y1, x2, y2 = box = free_place(middle, size, taken, picture.shape[:2])
         taken.append(box)
         cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), (0, 0, 0), cv2.FILLED)
         cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), color, 1)
@@ -66,7 +66,7 @@ def _fitting_scale(text: str, scale: float, width: int) -> float:
     return scale * min(1.0, (width - 2 * PADDING) / max(1, text_width + 2 * PADDING))
 
 
-def _free_place(
+def free_place(
     middle: tuple[float, float],
     size: tuple[int, int],
     taken: list[Rectangle],

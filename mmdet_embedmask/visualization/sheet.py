@@ -14,34 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .labels import LABEL_HEIGHT, draw_labels, text_line
+from .overlay import masks_at, overlay_masks
+from .style import GAP, HEADER_HEIGHT, MIN_TILE, PAPER, Color, Image
 
 COLUMNS = ("input", "ground truth", "prediction")
-
-GAP = 8
-"""Pixels between pictures and around the sheet."""
-
-HEADER_HEIGHT = 32
-"""Pixels of the line with the column titles."""
-
-MIN_TILE = 160
-"""Smallest picture side in pixels that still has room for a label."""
-
-PAPER = 255
-
-OPACITY = 0.45
-"""Of a mask over the image; its outline is solid."""
-
-OUTLINE = 2
-"""Thickness in pixels of a mask's outline, which lies inside the mask."""
 
 SAME_OBJECT_IOU = 0.5
 """From this overlap on a prediction takes the colour of the true object."""
 
 GOLDEN_RATIO = 0.618034
 """Steps of this size keep hues apart, however many there are."""
-
-Image = NDArray[np.uint8]
-Color = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -145,18 +127,9 @@ def _draw_objects(
     image: Image, objects: Objects, colors: list[Color], class_names: Sequence[str], tile: int
 ) -> Image:
     """The image under translucent masks, with a label on or above each."""
-    size = image.shape[1], image.shape[0]
     picture = image.copy()
-    masks = [
-        cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        for mask in objects.masks
-    ]
-    for mask, color in zip(masks, colors, strict=True):
-        inner = cv2.erode(mask, np.ones((3, 3), np.uint8), iterations=OUTLINE).astype(bool)
-        outline = mask.astype(bool) & ~inner
-        mixed = (1 - OPACITY) * picture[inner] + OPACITY * np.array(color)
-        picture[inner] = np.round(mixed).astype(np.uint8)
-        picture[outline] = color
+    overlay_masks(picture, objects.masks, colors)
+    masks = masks_at(objects.masks, image.shape)
     texts = [class_names[label] for label in objects.labels]
     if objects.scores is not None:
         texts = [f"{text} {score:.2f}" for text, score in zip(texts, objects.scores, strict=True)]

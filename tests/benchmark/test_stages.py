@@ -9,14 +9,10 @@ from runs import CONFIGS
 from tiny import build_model, data_batch, model_cfg
 
 from mmdet_embedmask.benchmark.clocks import WallClock, clock_for
-from mmdet_embedmask.benchmark.detectors import (
-    build_detector,
-    fix_instances,
-    load_config,
-    random_image,
-)
+from mmdet_embedmask.benchmark.detectors import fix_instances, load_config, random_image
 from mmdet_embedmask.benchmark.stage_times import STAGES, Spread, StageTimes, times_table
 from mmdet_embedmask.benchmark.stages import Subject, predict_in_stages, time_stages
+from mmdet_embedmask.detector import build_detector
 
 # Of pycocotools, about its own arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -2,15 +2,8 @@ import numpy as np
 import pytest
 
 from mmdet_embedmask.visualization.labels import draw_labels
-from mmdet_embedmask.visualization.sheet import (
-    GAP,
-    HEADER_HEIGHT,
-    OPACITY,
-    PAPER,
-    Objects,
-    Row,
-    picture_sheet,
-)
+from mmdet_embedmask.visualization.sheet import Objects, Row, picture_sheet
+from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT, OPACITY, PAPER
 
 TILE = 320
 

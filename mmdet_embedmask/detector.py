@@ -1,0 +1,54 @@
+"""A detector from its config and a checkpoint, for the tools that use a trained model."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
+from mmengine.runner import load_checkpoint
+
+
+def build_detector(
+    config: Config, checkpoint: Path | None, device: torch.device | str
+) -> BaseModel:
+    """Build a detector in eval mode; nothing is downloaded.
+
+    Args:
+        config: with a ``model``; not changed.
+        checkpoint: trained weights; None: weights as they are before training.
+        device: where the model goes.
+
+    Raises:
+        RuntimeError: naming the weights that the checkpoint lacks or has beyond the model's.
+    """
+    # Detectors write into the configs of their parts.
+    init_default_scope(config.get("default_scope", "mmdet"))
+    model_cfg = deepcopy(config.model)
+    model_cfg.backbone.init_cfg = None
+    with _quiet_logger():
+        model = MODELS.build(model_cfg)
+        if checkpoint is None:
+            model.init_weights()
+        else:
+            # Strictly: with MMEngine's default a wrong file leaves random weights behind.
+            load_checkpoint(model, str(checkpoint), map_location="cpu", strict=True)
+    return model.to(device).eval()
+
+
+@contextmanager
+def _quiet_logger() -> Iterator[None]:
+    """Warnings only: MMEngine tells of the initialisation of every single parameter."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

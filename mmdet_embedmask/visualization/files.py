@@ -1,0 +1,33 @@
+"""Files that the tools write: whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+def picture_name(index: int, path: Path) -> str:
+    """A file name that is unique in the output folder and says which image it shows."""
+    return f"{index:05d}_{path.stem}.png"
+
+
+def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write a picture (H, W, 3) in blue, green, red; an interrupted one does not stay."""
+    write_bytes(path, cv2.imencode(".png", picture)[1].tobytes())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write numbers as an indented JSON file."""
+    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, and the folder that it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".tmp")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)

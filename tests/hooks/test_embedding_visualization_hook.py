@@ -1,0 +1,143 @@
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from mmdet.registry import HOOKS
+from runs import build_runner, make_shapes, shapes_config
+from tiny import build_model, data_batch
+from torch.nn.parallel import DataParallel
+
+from mmdet_embedmask import EmbeddingVisualizationHook
+from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT
+
+SIZE = (64, 96)
+
+
+class Recorder:
+    dataset_meta = dict(classes=("a", "b", "c"))
+
+    def __init__(self):
+        self.added = []
+
+    def add_image(self, name, image, step):
+        self.added.append((name, image, step))
+
+
+@pytest.fixture
+def model():
+    return build_model().eval()
+
+
+def fake_runner(model):
+    return SimpleNamespace(model=model, visualizer=Recorder(), iter=7)
+
+
+def batch_of(tmp_path, count):
+    batch = data_batch([1] * count, size=SIZE)
+    for index, sample in enumerate(batch["data_samples"]):
+        path = tmp_path / f"{index}.png"
+        cv2.imwrite(str(path), np.full((*SIZE, 3), (0, 0, 200), np.uint8))  # red
+        sample.set_metainfo(dict(img_path=str(path)))
+    return batch
+
+
+def test_pictures_names_and_steps(tmp_path, model):
+    runner = fake_runner(model)
+    hook = EmbeddingVisualizationHook(interval=2, max_images=2, score_thr=0.0, max_instances=3)
+    for mode in ("val", "test"):
+        getattr(hook, f"before_{mode}_epoch")(runner)
+        for index in range(4):  # 12 images, of which 0 and 2 are drawn
+            getattr(hook, f"after_{mode}_iter")(runner, index, batch_of(tmp_path, 3), None)
+    names = [
+        f"{m}_{kind}_{i}"
+        for m in ("val", "test")
+        for i in (0, 1)
+        for kind in ("embedding_view", "coupling_maps")
+    ]
+    assert [name for name, _, _ in runner.visualizer.added] == names
+    assert {step for _, _, step in runner.visualizer.added} == {7}
+    embedding, coupling = (image for _, image, _ in runner.visualizer.added[:2])
+    assert embedding.shape == (2 * HEADER_HEIGHT + 240 + 2 * GAP, 4 * 360 + 5 * GAP, 3)
+    rows = 3 * (HEADER_HEIGHT + 160 + GAP)
+    assert coupling.shape == (2 * GAP + 3 * HEADER_HEIGHT + rows, 5 * 240 + 6 * GAP, 3)
+    # The input panel, now in red, green, blue.
+    top = GAP + 2 * HEADER_HEIGHT
+    assert (embedding[top : top + 240, GAP : GAP + 360] == (200, 0, 0)).all()
+
+
+def test_counting_starts_again_with_each_validation(tmp_path, model):
+    runner = fake_runner(model)
+    hook = EmbeddingVisualizationHook(interval=10, max_images=1, coupling_name=None)
+    for _ in range(2):
+        hook.before_val_epoch(runner)
+        hook.after_val_iter(runner, 0, batch_of(tmp_path, 2), None)
+    assert [name for name, _, _ in runner.visualizer.added] == ["val_embedding_view_0"] * 2
+
+
+def test_a_wrapped_model_is_looked_into(tmp_path, model):
+    runner = fake_runner(DataParallel(model))
+    hook = EmbeddingVisualizationHook(score_thr=0.0, embedding_name=None, coupling_name="maps")
+    hook.after_val_iter(runner, 0, batch_of(tmp_path, 1), None)
+    assert [name for name, _, _ in runner.visualizer.added] == ["val_maps_0"]
+
+
+def test_without_detections_there_are_no_coupling_maps(tmp_path, model):
+    runner = fake_runner(model)
+    EmbeddingVisualizationHook(score_thr=1.0).after_val_iter(runner, 0, batch_of(tmp_path, 1), None)
+    assert [name for name, _, _ in runner.visualizer.added] == ["val_embedding_view_0"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(interval=0), "interval=0 must be a whole number of at least 1"),
+        (dict(max_images=1.5), "max_images=1.5 must be a whole number"),
+        (dict(max_instances=0), "max_instances=0"),
+        (dict(score_thr=1.1), "score_thr=1.1 must lie between 0 and 1"),
+        (
+            dict(part="all"),
+            r"part='all' must be one of \('both', 'spatial_aware', 'spatial_free'\)",
+        ),
+        (dict(embedding_name=None, coupling_name=None), "nothing is drawn"),
+        (dict(embedding_name="x", coupling_name="x"), "are both 'x'"),
+    ],
+)
+def test_arguments_are_checked(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        EmbeddingVisualizationHook(**arguments)
+
+
+def test_other_models_and_missing_paths_are_named(tmp_path, model):
+    hook = EmbeddingVisualizationHook()
+    with pytest.raises(ValueError, match="the model is a SimpleNamespace: remove the hook"):
+        hook.before_run(fake_runner(SimpleNamespace()))
+    hook.before_run(fake_runner(model))
+    hook.before_val_epoch(None)
+    with pytest.raises(ValueError, match="add 'img_path' to meta_keys"):
+        hook.after_val_iter(fake_runner(model), 0, data_batch([1], size=SIZE), None)
+
+
+def test_a_run_writes_the_pictures_to_its_backend(tmp_path):
+    assert HOOKS.get("EmbeddingVisualizationHook") is EmbeddingVisualizationHook
+    hook = dict(type="EmbeddingVisualizationHook", interval=2, score_thr=0.0, max_instances=2)
+    cfg = shapes_config(
+        make_shapes(tmp_path / "shapes", 3, size=64),
+        tmp_path / "run",
+        1,
+        custom_hooks=[hook],
+        **{"model.test_cfg.score_thr": 0.0},
+    )
+    runner = build_runner(cfg)
+    runner.val_loop.run()
+    files = sorted(path.name for path in (tmp_path / "run").rglob("vis_image/*"))
+    assert files == [
+        f"val_{kind}_{i}_0.png" for kind in ("coupling_maps", "embedding_view") for i in (0, 1)
+    ]
+    (path,) = (tmp_path / "run").rglob("val_embedding_view_1_0.png")
+    # The third image, enlarged to the panel: the same colours in the same places.
+    image = cv2.imread(str(sorted((tmp_path / "shapes" / "train").iterdir())[2]))
+    top = GAP + 2 * HEADER_HEIGHT
+    shown = cv2.imread(str(path))[top : top + 360, GAP : GAP + 360]
+    small = cv2.resize(shown, (64, 64), interpolation=cv2.INTER_AREA).astype(int)
+    assert np.abs(small - image).mean() < 4

@@ -1,0 +1,56 @@
+"""Draw input, pixel embeddings, proposals and masks, embeddings in common colours (figure 1).
+
+python tools/embedding_view.py CONFIG CHECKPOINT OUT_DIR --num 6 --part spatial_free
+python tools/embedding_view.py CONFIG CHECKPOINT OUT_DIR --images FOLDER_OR_IMAGE
+python tools/embedding_view.py CONFIG CHECKPOINT OUT_DIR --coco ANNOTATIONS --image-root FOLDER
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.visualization import cli, files
+from mmdet_embedmask.visualization.embedding_colors import Part
+from mmdet_embedmask.visualization.embedding_view import embedding_view
+from mmdet_embedmask.visualization.inspect_image import inspect_image
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Inspect, draw and write."""
+    parser = cli.make_parser(__doc__, num=6, tile=360)
+    cli.add_model(parser)
+    parser.add_argument("out", type=Path, help="folder of the pictures, one an image")
+    parser.add_argument(
+        "--part",
+        choices=get_args(Part),
+        default="both",
+        help="channels that are coloured; positions outweigh the rest of both (%(default)s)",
+    )
+    args = parser.parse_args(argv)
+    cli.check_arguments(parser, args, [args.config, args.checkpoint])
+    config = cli.load_config(args.config, args.cfg_options)
+    cli.check_embed_mask(parser, config)
+    source, indices = cli.open_source(parser, args, config, annotated=False)
+    model = cli.load_model(config, args.checkpoint, args.device)
+    if args.part == "spatial_aware" and not model.mask_head.spatial_aware_dim:
+        parser.error("this model's embedding has no spatial-aware part: use --part both")
+    for index in cli.progress(indices):
+        path = source.path(index)
+        inspected = inspect_image(model, source.batch(index), args.score_thr)
+        picture = embedding_view(
+            source.image(index),
+            inspected,
+            model.mask_head.test_cfg.mask_thr,
+            path.name,
+            args.part,
+            args.tile,
+        )
+        files.write_png(args.out / files.picture_name(index, path), picture)
+    print(
+        f"{args.out}: {len(indices)} pictures, detections with a score of {args.score_thr} or more"
+    )
+
+
+if __name__ == "__main__":
+    main()
