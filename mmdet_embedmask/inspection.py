@@ -9,7 +9,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from .embed_mask import EmbedMask
-from .mask_prediction import predict_masks
+from .mask_prediction import MaskResize, predict_masks
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class InspectedImage:
         bboxes: (K, 4) in pixels of the network input.
         scores: (K,).
         labels: (K,).
+        mask_resize: how masks are brought to the network input.
         spatial_aware_dim: how many of the D channels are spatial-aware, the first ones.
         meta: ``img_shape`` (inside the padding), ``ori_shape``, ``scale_factor``, ``img_path``.
     """
@@ -37,13 +38,18 @@ class InspectedImage:
     bboxes: Tensor
     scores: Tensor
     labels: Tensor
+    mask_resize: MaskResize
     spatial_aware_dim: int
     meta: dict[str, Any]
 
-    def masks(self, mask_thr: float) -> Tensor:
-        """Masks (K, H, W) bool at the image's original size."""
+    def masks(self, mask_thr: float, size: tuple[int, int] | None = None) -> Tensor:
+        """Masks (K, height, width) bool, of the given size or the image's original one."""
         return predict_masks(
-            self.probability, self.meta["img_shape"][:2], self.meta["ori_shape"][:2], mask_thr
+            self.probability,
+            self.meta["img_shape"][:2],
+            self.meta["ori_shape"][:2] if size is None else size,
+            mask_thr,
+            self.mask_resize,
         )
 
     def original_bboxes(self) -> Tensor:
@@ -69,6 +75,7 @@ class InspectedImage:
                     self.labels,
                 )
             ),
+            self.mask_resize,
             self.spatial_aware_dim,
             self.meta,
         )
@@ -108,6 +115,7 @@ def _inspect(
         bboxes=results.bboxes,
         scores=results.scores,
         labels=results.labels,
+        mask_resize=model.mask_head.mask_resize,
         spatial_aware_dim=model.mask_head.spatial_aware_dim,
         meta=meta,
     )

@@ -5,12 +5,18 @@ cropped to the image inside the padding, bilinear to the original size, threshol
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .aligned_bilinear import aligned_bilinear
 from .mask_targets import MASK_STRIDE
+
+MaskResize = Literal["bilinear", "aligned"]
+"""How probabilities are brought to the network input: 'bilinear' puts a cell's value at its middle
+(pixel 4i + 1.5), 'aligned' at pixel 4i + 2, where ``mask_target='point'`` has read its target."""
 
 CROP_MARGIN_CELLS = 2
 """``crop_to_box`` grows the box by this many mask-stride cells (the released Table 1 program)."""
@@ -46,6 +52,7 @@ def predict_masks(
     img_shape: tuple[int, int],
     ori_shape: tuple[int, int],
     mask_thr: float,
+    resize: MaskResize = "bilinear",
 ) -> Tensor:
     """Resize mask probabilities to the original image and threshold them.
 
@@ -54,18 +61,22 @@ def predict_masks(
         img_shape: (height, width) of the image inside the padding.
         ori_shape: (height, width) of the result.
         mask_thr: a pixel belongs to the mask if its probability is greater.
+        resize: how the network input's size is reached.
 
     Returns:
         (K, *ori_shape) bool.
     """
     masks = probability.new_zeros((len(probability), *ori_shape), dtype=torch.bool)
-    for part, resized in resized_chunks(probability, img_shape, ori_shape):
+    for part, resized in resized_chunks(probability, img_shape, ori_shape, resize):
         torch.gt(resized, mask_thr, out=masks[part])
     return masks
 
 
 def resized_chunks(
-    probability: Tensor, img_shape: tuple[int, int], ori_shape: tuple[int, int]
+    probability: Tensor,
+    img_shape: tuple[int, int],
+    ori_shape: tuple[int, int],
+    resize: MaskResize = "bilinear",
 ) -> Iterator[tuple[slice, Tensor]]:
     """Resize mask probabilities to the original image, some instances at a time.
 
@@ -75,6 +86,7 @@ def resized_chunks(
         probability: (K, h, w) at the mask stride of the padded network input.
         img_shape: (height, width) of the image inside the padding.
         ori_shape: (height, width) of the result.
+        resize: how the network input's size is reached.
 
     Yields:
         Which of the K instances, and their probabilities (k, *ori_shape).
@@ -84,8 +96,11 @@ def resized_chunks(
     chunk = max(MAX_CHUNK_PIXELS // pixels, 1)
     for start in range(0, len(probability), chunk):
         part = slice(start, start + chunk)
-        resized = _resize(probability[part], padded)[:, : img_shape[0], : img_shape[1]]
-        yield part, _resize(resized, ori_shape)
+        if resize == "aligned":
+            resized = aligned_bilinear(probability[part], MASK_STRIDE)
+        else:
+            resized = _resize(probability[part], padded)
+        yield part, _resize(resized[:, : img_shape[0], : img_shape[1]], ori_shape)
 
 
 def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,14 +1,16 @@
 """Checks of what users configure and feed; every message names both sides and the cure."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from .coupling import SPATIAL_AWARE_DIM
+from .mask_prediction import MaskResize
 
 T = TypeVar("T")
 
 REQUIRED_TEST_CFG = ("nms_pre", "score_thr", "nms", "max_per_img", "mask_thr")
-OPTIONAL_TEST_CFG = ("min_bbox_size", "crop_to_box", "score")
+OPTIONAL_TEST_CFG = ("min_bbox_size", "crop_to_box", "mask_resize", "score")
+MASK_RESIZES = get_args(MaskResize)
 SCORES = ("product", "sqrt")
 """Score of a detection: class times center-ness probability (Table 1) or its root (Table 2)."""
 
@@ -68,6 +70,7 @@ def check_test_cfg(test_cfg: dict[str, Any]) -> None:
             "takes 0.52 for R-50 and 0.53 for R-101)"
         )
     check_option("test_cfg.crop_to_box", test_cfg.get("crop_to_box", False), (True, False))
+    check_option("test_cfg.mask_resize", test_cfg.get("mask_resize", MASK_RESIZES[0]), MASK_RESIZES)
     check_option("test_cfg.score", test_cfg.get("score", SCORES[0]), SCORES)
 
 

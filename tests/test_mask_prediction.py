@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mmdet_embedmask.mask_prediction as mask_prediction
+from mmdet_embedmask.aligned_bilinear import aligned_bilinear
 from mmdet_embedmask.mask_prediction import crop_to_boxes, predict_masks
 
 
@@ -65,3 +66,20 @@ def test_crop_keeps_the_box_grown_by_two_cells():
 def test_one_pixel_wide_images(ori_shape):
     masks = predict_masks(torch.ones(2, 8, 8), (32, 1), ori_shape, 0.5)
     assert masks.shape == (2, *ori_shape) and masks.all()
+
+
+def test_aligned_masks_put_a_cell_at_the_pixel_that_its_target_was_read_from():
+    probability = torch.zeros(1, 4, 4)
+    probability[0, 1, 2] = 1.0
+    masks = predict_masks(probability, (16, 16), (16, 16), 0.999, "aligned")
+    assert masks[0].nonzero().tolist() == [[6, 10]]  # 4 * 1 + 2, 4 * 2 + 2
+    # align_corners=False puts it between pixels, so that none of them reaches 1.
+    assert not predict_masks(probability, (16, 16), (16, 16), 0.999).any()
+
+
+def test_aligned_masks_are_the_resized_probabilities():
+    probability = torch.rand(3, 8, 8)
+    masks = predict_masks(probability, (30, 32), (17, 45), 0.5, "aligned")
+    resized = aligned_bilinear(probability, 4)[:, :30]
+    resized = F.interpolate(resized[None], size=(17, 45), mode="bilinear")[0]
+    assert torch.equal(masks, resized > 0.5)

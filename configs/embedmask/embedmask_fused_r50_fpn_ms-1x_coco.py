@@ -29,7 +29,8 @@ model = dict(
         loss_mask=dict(type="LovaszHingeLoss", loss_weight=1.0),
         semantic_branch=dict(type="SemanticBranch", num_classes=80),
     ),
-    test_cfg=dict(score="sqrt", mask_thr=0.5),
+    # Targets are read at pixel 4i + 2: aligned, masks are resized from there too.
+    test_cfg=dict(score="sqrt", mask_thr=0.5, mask_resize="aligned"),
 )
 
 train_pipeline = [

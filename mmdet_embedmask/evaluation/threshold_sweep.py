@@ -99,7 +99,8 @@ def masks_at(image: InspectedImage, thresholds: Sequence[float]) -> list[list[di
     """
     img_shape, ori_shape = image.meta["img_shape"][:2], image.meta["ori_shape"][:2]
     encoded: list[list[dict]] = [[] for _ in thresholds]
-    for _, resized in resized_chunks(image.probability, img_shape, ori_shape):
+    chunks = resized_chunks(image.probability, img_shape, ori_shape, image.mask_resize)
+    for _, resized in chunks:
         for masks, threshold in zip(encoded, thresholds, strict=True):
             masks += encode_mask_results((resized > threshold).cpu().numpy())
     return encoded

@@ -25,9 +25,9 @@ from ..layers import (
     cell_positions,
     part_dims,
 )
-from ..mask_prediction import crop_to_boxes, predict_masks
+from ..mask_prediction import MaskResize, crop_to_boxes, predict_masks
 from ..mask_targets import MASK_STRIDE, MaskTarget, mask_stride_targets
-from ..validation import check_embed_dim, check_option
+from ..validation import MASK_RESIZES, check_embed_dim, check_option
 from .ground_truth import ground_truth_masks
 
 MASK_LOSS_MEANS = ("images", "proposals")
@@ -56,7 +56,8 @@ class PixelEmbedHead(BaseMaskHead):
         semantic_branch: config of a SemanticBranch, for the auxiliary loss of Table 2; None: none.
         train_cfg: not used; every head of MMDetection is given it.
         test_cfg: ``mask_thr``: a pixel belongs to a mask if its probability is greater;
-            ``crop_to_box`` (False): masks end two stride-4 cells outside their box (released).
+            ``crop_to_box`` (False): masks end two stride-4 cells outside their box (released);
+            ``mask_resize`` ('bilinear'): 'aligned' where targets are read at points.
         init_cfg: initialisation.
     """
 
@@ -219,9 +220,18 @@ class PixelEmbedHead(BaseMaskHead):
             scores=results.scores,
             labels=results.labels,
             masks=predict_masks(
-                probability, meta["img_shape"][:2], shape[:2], self.test_cfg.mask_thr
+                probability,
+                meta["img_shape"][:2],
+                shape[:2],
+                self.test_cfg.mask_thr,
+                self.mask_resize,
             ),
         )
+
+    @property
+    def mask_resize(self) -> MaskResize:
+        """How masks are brought to the network input: ``test_cfg.mask_resize``."""
+        return self.test_cfg.get("mask_resize", MASK_RESIZES[0])
 
     def mask_probabilities(self, pixels: Tensor, results: InstanceData) -> Tensor:
         """Mask probabilities of one image's detections at the mask stride.

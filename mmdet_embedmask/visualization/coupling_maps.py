@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ..coupling import mask_probability, squared_distance
 from ..inspection import InspectedImage
-from ..mask_prediction import predict_masks
 from ..mask_targets import MASK_STRIDE
 from .color_map import color_key, colored_map
 from .colors import neighbor_colors
@@ -65,7 +64,7 @@ def coupling_maps(
         to_picture(part, PIXEL_STRIDE, shape, size) for part in part_probabilities(chosen)
     )
     product = to_picture(chosen.probability, MASK_STRIDE, shape, size)
-    masks = predict_masks(chosen.probability, shape, size, mask_thr).cpu().numpy()
+    masks = chosen.masks(mask_thr, size).cpu().numpy()
     scale = np.array([size[1] / image.shape[1], size[0] / image.shape[0]] * 2)
     boxes = chosen.original_bboxes().cpu().numpy() * scale
     colors = neighbor_colors(masks)

@@ -6,7 +6,6 @@ import torch
 from numpy.typing import NDArray
 
 from ..inspection import InspectedImage
-from ..mask_prediction import predict_masks
 from .colors import neighbor_colors
 from .embedding_colors import Part, common_colors, part_channels
 from .layout import Image, beside, page, picture_size, resized, titled
@@ -51,7 +50,7 @@ def embedding_view(
     shape = inspected.meta["img_shape"][:2]
     maps = torch.from_numpy(pixel_colors).permute(2, 0, 1).float()
     embedding = to_picture(maps, PIXEL_STRIDE, shape, size).transpose(1, 2, 0)
-    masks = predict_masks(inspected.probability, shape, size, mask_thr).cpu().numpy()
+    masks = inspected.masks(mask_thr, size).cpu().numpy()
     masked = picture.copy()
     overlay_masks(masked, masks, neighbor_colors(masks))
     panels = [

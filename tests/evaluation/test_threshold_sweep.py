@@ -43,6 +43,7 @@ def perfect_between(low, high, gt_masks, labels, meta):
         bboxes=torch.tensor([[0.0, 0.0, 10.0, 10.0]] * k).reshape(k, 4),
         scores=torch.linspace(0.9, 0.5, k),
         labels=labels,
+        mask_resize="bilinear",
         spatial_aware_dim=2,
         meta=meta,
     )

@@ -213,3 +213,20 @@ def test_a_fused_tower_makes_embeddings_of_the_same_shape():
     (embedding,) = head.eval()(feature_levels())
     assert embedding.shape == (2, 5, 16, 20)
     assert not any("position_scale" in name for name in head.state_dict())
+
+
+def test_the_resize_option_reaches_the_masks():
+    pixels, found = torch.rand(1, 5, 16, 20), detections()
+    masks = {}
+    for resize in ("bilinear", "aligned"):
+        head = build(test_cfg=dict(mask_resize=resize, mask_thr=0.3))
+        (results,) = head.predict_by_feat(pixels, [META], True, [detections_like(found)])
+        probability = head.mask_probabilities(pixels[0], detections_like(found))
+        expected = predict_masks(probability, META["img_shape"], META["ori_shape"], 0.3, resize)
+        assert torch.equal(results.masks, expected)
+        masks[resize] = results.masks
+    assert not torch.equal(masks["bilinear"], masks["aligned"])
+
+
+def detections_like(found):
+    return found[torch.arange(len(found))]
