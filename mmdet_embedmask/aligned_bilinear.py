@@ -7,8 +7,10 @@ from torch import Tensor
 def aligned_bilinear(maps: Tensor, factor: int) -> Tensor:
     """Up-sample so that output ``o`` reads the input at ``max(o - factor // 2, 0) / factor``.
 
-    A stride-8 cell at pixel 8 j + 4 then lies exactly on one cell of the finer map, which
-    align_corners=False never does. Beyond the last input the border is replicated.
+    Every ``factor``-th output is an input cell itself, which align_corners=False never gives. From
+    stride 8 to 4 cell j becomes cell 2 j + 1, whose target is read at pixel 8 j + 6, two beyond the
+    cell's position 8 j + 4: the network learns that shift. Beyond the last input the border is
+    replicated.
 
     Args:
         maps: (..., h, w).

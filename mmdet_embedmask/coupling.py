@@ -44,9 +44,9 @@ def squared_distance(
 ) -> Tensor:
     """Weighted squared distance of every pixel to every proposal (the exponent of eq. 1).
 
-    The spatial-aware channels, whose values grow with the image, are subtracted directly. The
-    spatial-free ones, which stay near zero, are expanded to ``w p^2 - 2 w q p + w q^2``: one matrix
-    product, with no (K, D, h, w) tensor. Both in float32 at least, whatever autocast and
+    The first two channels, the spatial-aware ones if there are any, grow with the image and are
+    subtracted directly. The others stay near zero and are expanded to ``w p^2 - 2 w q p + w q^2``:
+    one matrix product, with no (K, D, h, w) tensor. Both in float32 at least, whatever autocast and
     TF32 say: half precision flips mask pixels.
 
     Args:

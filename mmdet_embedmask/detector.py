@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmdet.registry import MODELS
@@ -13,6 +14,13 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
+
+
+def load_config(path: Path, options: dict[str, Any] | None = None) -> Config:
+    """Read a config file, changed by ``--cfg-options``."""
+    config = Config.fromfile(path)
+    config.merge_from_dict(options or {})
+    return config
 
 
 def build_detector(

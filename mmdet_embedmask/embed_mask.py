@@ -20,11 +20,11 @@ class EmbedMask(SingleStageInstanceSegmentor):
     Args:
         backbone: config of the backbone.
         neck: config of the neck; its finest level has the pixel head's stride.
-        bbox_head: config of an EmbedMaskHead.
+        bbox_head: config of an EmbedMaskHead or an EmbedMaskATSSHead.
         mask_head: config of a PixelEmbedHead.
-        train_cfg: not used; MMDetection passes it on to the heads.
+        train_cfg: passed on to the heads; ATSS needs it, FCOS does not.
         test_cfg: ``nms_pre``, ``score_thr``, ``nms``, ``max_per_img``, ``mask_thr``, and
-            optionally ``min_bbox_size``, ``crop_to_box``.
+            optionally ``min_bbox_size``, ``score``, ``crop_to_box``, ``mask_resize``.
         data_preprocessor: config of a DetDataPreprocessor with ``pad_mask=True``.
         init_cfg: initialisation.
 

@@ -6,6 +6,7 @@ place: nothing here makes a full-size float copy.
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -83,7 +84,7 @@ def semantic_targets(masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     covered = masks[:, middle::SEMANTIC_STRIDE, middle::SEMANTIC_STRIDE].bool()
     target = labels.new_full(covered.shape[1:], num_classes)
     # Largest first: the smaller ones paint over it; of equal ones the first paints last.
-    areas = masks.flatten(1).sum(dim=1)
+    areas = _counts(masks, dim=2).sum(dim=1)
     for index in areas.argsort(stable=True).flip(0).tolist():
         target[covered[index]] = labels[index]
     return target
@@ -98,9 +99,17 @@ def mask_centroids(masks: Tensor) -> Tensor:
     Returns:
         (G, 2) as (x, y) in pixels, NaN for an empty mask.
     """
-    areas = masks.flatten(1).sum(dim=1)
     centroids = []
-    for counts in (masks.sum(dim=1), masks.sum(dim=2)):  # pixels of each column, of each row
+    for counts in (_counts(masks, dim=1), _counts(masks, dim=2)):  # of each column, of each row
         middles = torch.arange(counts.shape[1], device=masks.device) + 0.5
-        centroids.append((counts * middles).sum(dim=1) / areas)
+        centroids.append((counts * middles).sum(dim=1) / counts.sum(dim=1))
     return torch.stack(centroids, dim=1)
+
+
+def _counts(masks: Tensor, dim: int) -> Tensor:
+    """Pixels along an axis of masks (G, H, W): long.
+
+    By NumPy, whose sum of bytes is tens of times faster on a CPU, where masks are.
+    """
+    counts = masks.cpu().numpy().sum(axis=dim, dtype=np.uint32)
+    return torch.from_numpy(counts.astype(np.int64)).to(masks.device)

@@ -52,6 +52,17 @@ def check_positive(name: str, value: float) -> float:
     return value
 
 
+def check_count(name: str, value: int) -> int:
+    """Return ``value`` if it is a whole number of at least 1.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+    return value
+
+
 def check_test_cfg(test_cfg: dict[str, Any]) -> None:
     """Check the keys of ``model.test_cfg`` and the values of those that are ours.
 

@@ -122,7 +122,8 @@ def test_table_2():
         assert cfg.train_cfg.max_iters == cfg.param_scheduler[1].end == iterations
         assert cfg.param_scheduler[1].milestones == steps
         assert cfg.param_scheduler[0].start_factor == 0.001 and cfg.param_scheduler[0].end == 1000
-        assert cfg.optim_wrapper.paramwise_cfg is None
+        assert cfg.optim_wrapper.paramwise_cfg.to_dict() == dict(norm_decay_mult=0.0)
+        assert [hook.type for hook in cfg.custom_hooks] == ["SetupCheckHook", "SyncBuffersHook"]
         (resize,) = [t for t in cfg.train_dataloader.dataset.pipeline if "Resize" in t.type]
         sides = [640, 672, 704, 736, 768, 800]
         assert resize.type == "RandomChoiceResize"

@@ -246,3 +246,36 @@ def test_a_mask_reaches_beyond_its_box_unless_cropped():
         outside = (xs < box[0] - 14) | (xs > box[2] + 14)
         assert not mask[:, outside].any()
     assert whole.masks.sum() > cropped.masks.sum()
+
+
+def test_priors_are_whole_pixels_also_in_half_precision():
+    model = build_model().eval()
+    batch = data_batch([1], size=(32, 800))  # bfloat16 has steps of 4 pixels at 800
+    data = model.data_preprocessor(batch, training=False)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        features = model.extract_feat(data["inputs"])
+        (results,) = model.bbox_head.predict(features, data["data_samples"], rescale=False)
+    assert results.priors.dtype == torch.float32
+    assert (results.priors % 4 == 0).all() and (results.priors[:, 0] % 8 == 4).any()
+
+
+@pytest.mark.parametrize("system", ("fused", "atss", "coord_conv"))
+def test_other_systems_learn_in_bfloat16(system):
+    model = build_system(system)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss, losses = total_loss(model, data_batch([2, 1]))
+    assert losses["loss_mask"].dtype == torch.float32 and loss.isfinite()
+    loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("system", ("both", *SYSTEMS))
+def test_every_system_learns_and_predicts_on_a_gpu(system):
+    model = build_system(system).cuda()
+    loss, _ = total_loss(model, data_batch([2, 0]))
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    for sample in predict(model, data_batch([2, 1], size=(61, 77))):
+        assert sample.pred_instances.masks.shape[1:] == (61, 77)

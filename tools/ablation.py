@@ -1,14 +1,14 @@
 """Train every row of an ablation with several seeds and print mean and spread (paper, Table 3).
 
-python tools/ablation.py CONFIG --work-dir DIR --seeds 0 1 2 --cfg-options max_iters=...
+python tools/ablation.py CONFIG --work-dir DIR --seeds 0 1 2 --cfg-options KEY=VALUE ...
 
 Rows are the configs below configs/embedmask/ablations: what each changes of the COCO config is
 changed in CONFIG. Runs that are finished in DIR are not repeated, so an interrupted command goes on
-where it stopped, and several machines can each be given other seeds.
+where it stopped. Several machines can share DIR with other seeds each; afterwards --table-only with
+all seeds makes the table of them all.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  says what is missing before anything else does
-from mmdet_embedmask.benchmark.ablation import AblationRow, ablation_table, final_metrics, read_rows
+from mmdet_embedmask.benchmark.ablation import (
+    AblationRow,
+    ablation_table,
+    final_metrics,
+    finished_run,
+    read_rows,
+    write_finished,
+)
+from mmdet_embedmask.files import write_bytes, write_json
 
 TOOLS = Path(__file__).resolve().parent
 CONFIGS = TOOLS.parent / "configs" / "embedmask"
@@ -51,44 +59,55 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     for path in (args.config, args.base, args.metafile, *args.rows):
         if not path.is_file():
             parser.error(f"{path} is not a file")
+    names = [path.stem for path in (args.base, *args.rows)]
+    if len(set(names)) < len(names):
+        parser.error(f"--rows and --base need different file names, not {names}")
     return args
 
 
-def train(args: argparse.Namespace, row: AblationRow, seed: int, work_dir: Path) -> None:
-    """Train one row with one seed; its output goes into a file beside its results."""
+def run_options(args: argparse.Namespace, row: AblationRow, seed: int) -> list[str]:
+    """The settings of one run, as ``--cfg-options`` takes them."""
     settings = [f"model.{key}={value}" for key, value in row.settings.items()]
-    command = [sys.executable, TOOLS / "train.py", args.config, "--work-dir", work_dir]
-    command += ["--cfg-options", f"randomness.seed={seed}", *args.cfg_options, *settings]
+    return [str(args.config), f"randomness.seed={seed}", *args.cfg_options, *settings]
+
+
+def train(options: Sequence[str], work_dir: Path) -> dict[str, float]:
+    """Train one row with one seed; what it prints goes into a file beside its results."""
+    config, *settings = options
+    command = [sys.executable, str(TOOLS / "train.py"), config, "--work-dir", str(work_dir)]
     work_dir.mkdir(parents=True, exist_ok=True)
     log = work_dir / "output.txt"
     with log.open("w", encoding="utf-8") as output:
-        code = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode
-    if code or final_metrics(work_dir) is None:
-        raise SystemExit(f"{row.name}, seed {seed}: training ended with code {code}, see {log}")
+        code = subprocess.run(
+            [*command, "--cfg-options", *settings], stdout=output, stderr=subprocess.STDOUT
+        ).returncode
+    metrics = final_metrics(work_dir)
+    if code or metrics is None:
+        raise SystemExit(f"{work_dir}: training ended with code {code}, see {log}")
+    return metrics
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train what is missing; print and write the table."""
     args = parse_args(argv)
     rows = read_rows(args.base, args.rows, args.metafile)
-    runs = [
-        (row, seed, args.work_dir / row.name / f"seed_{seed}")
-        for seed in args.seeds
-        for row in rows
-    ]
-    if not args.table_only:
-        for row, seed, work_dir in tqdm(runs, unit="run"):
-            if final_metrics(work_dir) is None:
-                train(args, row, seed, work_dir)
     results: dict[str, list[dict[str, float]]] = {row.name: [] for row in rows}
-    for row, _, work_dir in runs:
-        metrics = final_metrics(work_dir)
+    runs = [(row, seed) for seed in args.seeds for row in rows]
+    for row, seed in tqdm(runs, unit="run"):
+        work_dir = args.work_dir / row.name / f"seed_{seed}"
+        options = run_options(args, row, seed)
+        try:
+            metrics = finished_run(work_dir, options)
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
+        if metrics is None and not args.table_only:
+            metrics = train(options, work_dir)
+            write_finished(work_dir, options, metrics)
         if metrics is not None:
             results[row.name].append(metrics)
     table = ablation_table(rows, results)
-    args.work_dir.mkdir(parents=True, exist_ok=True)
-    (args.work_dir / "ablation.md").write_text(table + "\n", encoding="utf-8")
-    (args.work_dir / "ablation.json").write_text(json.dumps(results, indent=2) + "\n")
+    write_bytes(args.work_dir / "ablation.md", f"{table}\n".encode())
+    write_json(args.work_dir / "ablation.json", results)
     print(table)
 
 

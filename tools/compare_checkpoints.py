@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.visualization import cli, files
+from mmdet_embedmask import files
+from mmdet_embedmask.detector import load_config
+from mmdet_embedmask.visualization import cli
 from mmdet_embedmask.visualization.comparison import Candidate, comparison, instance_ious
 from mmdet_embedmask.visualization.matching import mean_iou
 from mmdet_embedmask.visualization.sheet_rows import dataset_row
@@ -33,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.check_arguments(parser, args, [path for pair in paths for path in pair])
     if args.names[0] == args.names[1]:
         parser.error(f"--names {args.names[0]} {args.names[1]}: give two different names")
-    configs = [cli.load_config(config, args.cfg_options) for config, _ in paths]
+    configs = [load_config(config, args.cfg_options) for config, _ in paths]
     source, indices = cli.open_source(parser, args, configs[0], annotated=True)
     from mmdet_embedmask.visualization.images import class_names
 

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.visualization import cli, files
+from mmdet_embedmask import files
+from mmdet_embedmask.detector import load_config
+from mmdet_embedmask.visualization import cli
 from mmdet_embedmask.visualization.coupling_maps import coupling_maps
 from mmdet_embedmask.visualization.inspect_image import inspect_image
 
@@ -44,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     cli.check_arguments(parser, args, [args.config, args.checkpoint])
-    config = cli.load_config(args.config, args.cfg_options)
+    config = load_config(args.config, args.cfg_options)
     cli.check_embed_mask(parser, config)
     source, indices = cli.open_source(parser, args, config, annotated=False)
     model = cli.load_model(config, args.checkpoint, args.device)

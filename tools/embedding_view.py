@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import get_args
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.visualization import cli, files
-from mmdet_embedmask.visualization.embedding_colors import Part
+from mmdet_embedmask import files
+from mmdet_embedmask.detector import load_config
+from mmdet_embedmask.visualization import cli
+from mmdet_embedmask.visualization.embedding_colors import Part, part_channels
 from mmdet_embedmask.visualization.embedding_view import embedding_view
 from mmdet_embedmask.visualization.inspect_image import inspect_image
 
@@ -29,12 +31,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     cli.check_arguments(parser, args, [args.config, args.checkpoint])
-    config = cli.load_config(args.config, args.cfg_options)
+    config = load_config(args.config, args.cfg_options)
     cli.check_embed_mask(parser, config)
     source, indices = cli.open_source(parser, args, config, annotated=False)
     model = cli.load_model(config, args.checkpoint, args.device)
-    if args.part == "spatial_aware" and not model.mask_head.spatial_aware_dim:
-        parser.error("this model's embedding has no spatial-aware part: use --part both")
+    try:
+        aware, free = model.mask_head.spatial_aware_dim, model.mask_head.spatial_free_dim
+        part_channels(args.part, aware, aware + free)
+    except ValueError as error:
+        parser.error(f"--part {args.part}: {error}")
     for index in cli.progress(indices):
         path = source.path(index)
         inspected = inspect_image(model, source.batch(index), args.score_thr)

@@ -12,9 +12,10 @@ from mmengine.config import DictAction
 
 import mmdet_embedmask  # before MMDetection: it serves MMCV's operations
 from mmdet_embedmask.benchmark.complexity import FLOPS_MEANING, PARTS, Complexity, analyze
-from mmdet_embedmask.benchmark.detectors import MIN_SIZE, load_config
-from mmdet_embedmask.benchmark.tables import markdown_table, write_json
+from mmdet_embedmask.benchmark.detectors import MIN_SIZE, load_detector_config
+from mmdet_embedmask.benchmark.tables import markdown_table
 from mmdet_embedmask.detector import build_detector
+from mmdet_embedmask.files import write_json
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -43,8 +44,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def count(args: argparse.Namespace) -> list[Complexity]:
     """Count one detector after the other; all configs are read before the first is built."""
     try:
+        options = args.cfg_options
         configs = [
-            load_config(path, mmdet_embedmask.EmbedMask, args.cfg_options) for path in args.configs
+            load_detector_config(path, mmdet_embedmask.EmbedMask, options) for path in args.configs
         ]
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error

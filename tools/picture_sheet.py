@@ -4,15 +4,15 @@ python tools/picture_sheet.py CONFIG CHECKPOINT OUT.png --num 6 --score-thr 0.4
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.detector import build_detector, load_config
+from mmdet_embedmask.files import write_png
 from mmdet_embedmask.visualization.sheet import picture_sheet
 from mmdet_embedmask.visualization.sheet_rows import dataset_row, spread_indices
 from mmdet_embedmask.visualization.style import MIN_TILE
@@ -49,24 +49,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict, draw and write."""
     args = parse_args(argv)
-    # MMDetection imports MMCV's operations, and takes seconds: not before the arguments are right.
     from mmdet.registry import DATASETS
 
-    from mmdet_embedmask.detector import build_detector
-
-    config = Config.fromfile(args.config)
-    if args.cfg_options:
-        config.merge_from_dict(args.cfg_options)
+    config = load_config(args.config, args.cfg_options)
     model = build_detector(config, args.checkpoint, args.device)
     dataset = DATASETS.build(config.test_dataloader.dataset)
     indices = spread_indices(len(dataset), args.num)
     rows = [dataset_row(model, dataset, index, args.score_thr) for index in indices]
     sheet = picture_sheet(rows, dataset.metainfo["classes"], args.tile)
 
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = args.out.with_name(args.out.name + ".tmp")
-    unfinished.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())
-    os.replace(unfinished, args.out)
+    write_png(args.out, sheet)
     print(f"{args.out}: {len(rows)} images, predictions with a score of {args.score_thr} or more")
 
 

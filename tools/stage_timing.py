@@ -18,13 +18,13 @@ from mmdet_embedmask.benchmark.detectors import (
     MIN_SIZE,
     fix_instances,
     image_from_file,
-    load_config,
+    load_detector_config,
     random_image,
 )
 from mmdet_embedmask.benchmark.stage_times import StageTimes, times_table
 from mmdet_embedmask.benchmark.stages import Subject, time_stages
-from mmdet_embedmask.benchmark.tables import write_json
 from mmdet_embedmask.detector import build_detector
+from mmdet_embedmask.files import write_json
 
 DEFAULT_SIZE = (800, 1333)
 INSTANCES_MEANING = (
@@ -88,7 +88,8 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
 def make_subjects(args: argparse.Namespace) -> list[Subject]:
     """Read every config and image, then build the detectors."""
     try:
-        configs = [load_config(path, cfg_options=args.cfg_options) for path in args.configs]
+        options = args.cfg_options
+        configs = [load_detector_config(path, cfg_options=options) for path in args.configs]
         images = [
             image_from_file(config, args.image)
             if args.image

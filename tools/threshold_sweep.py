@@ -11,14 +11,27 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
 from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.benchmark.tables import markdown_table, write_json
+from mmdet_embedmask.benchmark.tables import markdown_table
+from mmdet_embedmask.detector import build_detector, load_config
+from mmdet_embedmask.evaluation.threshold_sweep import (
+    FIGURES,
+    best_threshold,
+    build_metrics,
+    check_thresholds,
+    default_thresholds,
+    sweep_thresholds,
+)
+from mmdet_embedmask.files import write_json
+from mmdet_embedmask.visualization.cli import check_embed_mask
+from mmdet_embedmask.visualization.sweep_plot import sweep_figure, write_figure
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, Config]:
+    """Read the command line and the config."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -34,13 +47,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     for path in (args.config, args.checkpoint):
         if not path.is_file():
             parser.error(f"{path} is not a file")
-    from mmdet_embedmask.evaluation.threshold_sweep import check_thresholds, default_thresholds
-
+    if args.out.exists() and not args.out.is_dir():
+        parser.error(f"--out {args.out} is a file, but must be a folder to write into")
+    if args.device.startswith("cuda") and not torch.cuda.is_available():
+        parser.error(f"--device {args.device}: torch finds no GPU here, use --device cpu")
     try:
         args.thresholds = check_thresholds(args.thresholds or default_thresholds())
     except ValueError as error:
         parser.error(f"--thresholds: {error}")
-    return args
+    config = load_config(args.config, args.cfg_options)
+    check_embed_mask(parser, config)
+    return args, config
 
 
 def percent(value: float) -> str:
@@ -49,38 +66,24 @@ def percent(value: float) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Evaluate, print and write."""
-    args = parse_args(argv)
-    from mmengine.runner import Runner
-
-    from mmdet_embedmask.detector import build_detector
-    from mmdet_embedmask.evaluation.threshold_sweep import (
-        FIGURES,
-        best_threshold,
-        build_metrics,
-        sweep_thresholds,
-    )
-    from mmdet_embedmask.visualization.sweep_plot import sweep_figure, write_figure
-
-    config = Config.fromfile(args.config)
-    if args.cfg_options:
-        config.merge_from_dict(args.cfg_options)
+    """Evaluate, write and print."""
+    args, config = parse_args(argv)
     model = build_detector(config, args.checkpoint, args.device)
     loader = Runner.build_dataloader(config.test_dataloader)
     metrics = build_metrics(config.test_evaluator, loader.dataset.metainfo, len(args.thresholds))
     results = sweep_thresholds(model, tqdm(loader, unit="batch"), metrics, args.thresholds)
 
     best = best_threshold(args.thresholds, results)
+    sweep = dict(thresholds=args.thresholds, results=results, best=best)
+    write_json(args.out / "sweep.json", sweep)
+    curve = {args.config.stem: [result["mAP"] for result in results]}
+    write_figure(sweep_figure(args.thresholds, curve, best), args.out / "sweep.png")
     rows = [
         [f"{threshold:g}", *(percent(result[name]) for name in FIGURES)]
         for threshold, result in zip(args.thresholds, results, strict=True)
     ]
     print(markdown_table(["mask threshold", *FIGURES], rows))
     print(f"highest mask AP at {best:g}; the config sets {config.model.test_cfg.mask_thr:g}")
-    curve = {args.config.stem: [result["mAP"] for result in results]}
-    write_figure(sweep_figure(args.thresholds, curve, best), args.out / "sweep.png")
-    sweep = dict(thresholds=args.thresholds, results=results, best=best)
-    write_json(args.out / "sweep.json", sweep)
 
 
 if __name__ == "__main__":

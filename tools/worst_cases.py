@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.visualization import cli, files
+from mmdet_embedmask import files
+from mmdet_embedmask.detector import load_config
+from mmdet_embedmask.visualization import cli
 from mmdet_embedmask.visualization.layout import picture_size, resized
 from mmdet_embedmask.visualization.sheet_rows import dataset_row
 from mmdet_embedmask.visualization.verdict import Verdict, judge, rank
@@ -24,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="folder of the page and its pictures")
     args = parser.parse_args(argv)
     cli.check_arguments(parser, args, [args.config, args.checkpoint])
-    config = cli.load_config(args.config, args.cfg_options)
+    config = load_config(args.config, args.cfg_options)
     source, indices = cli.open_source(parser, args, config, annotated=True)
     model = cli.load_model(config, args.checkpoint, args.device)
     cases: list[tuple[str, str, Verdict]] = []

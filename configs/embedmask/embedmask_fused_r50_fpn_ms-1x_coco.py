@@ -46,8 +46,11 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
-# Biases at the rate and decay of the other parameters, and a longer warm-up than Table 1's.
-optim_wrapper = dict(paramwise_cfg=None)
+# As the released program's framework: biases at the rate and decay of other weights, norms without
+# decay; and a longer warm-up than Table 1's.
+optim_wrapper = dict(paramwise_cfg=dict(_delete_=True, norm_decay_mult=0.0))
+# BatchNorm learns here: without it every process would be validated with its own statistics.
+custom_hooks = [dict(type="SetupCheckHook"), dict(type="SyncBuffersHook")]
 max_iters = 90000
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=1000),

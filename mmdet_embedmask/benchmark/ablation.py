@@ -15,9 +15,13 @@ from typing import Any
 import yaml
 from mmengine.config import Config
 
+from ..files import write_json
 from .tables import markdown_table
 
 METRICS = ("coco/bbox_mAP", "coco/segm_mAP")
+
+DONE = "done.json"
+"""Written into a run's folder once it has ended, with its options and metrics."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,12 @@ def changed_settings(base: dict[str, Any], other: dict[str, Any]) -> dict[str, A
         raise ValueError(f"the row lacks {sorted(missing)}, which its base has")
     changed: dict[str, Any] = {}
     for key, value in other.items():
-        if key in base and isinstance(value, dict) and isinstance(base[key], dict):
-            inner = changed_settings(base[key], value)
+        before = base.get(key)
+        if isinstance(value, dict) and (key not in base or isinstance(before, dict)):
+            # Down to plain values: a command line cannot carry a dict.
+            inner = changed_settings(before or {}, value)
             changed.update({f"{key}.{name}": setting for name, setting in inner.items()})
-        elif key not in base or value != base[key]:
+        elif key not in base or value != before:
             changed[key] = value
     return changed
 
@@ -83,17 +89,42 @@ def published_mask_ap(metafile: Path, dataset: str = "COCO minival") -> dict[str
 
 
 def final_metrics(work_dir: Path) -> dict[str, float] | None:
-    """Box and mask AP (0 to 1) that the newest run below ``work_dir`` ended with.
+    """Box and mask AP (0 to 1) of the last evaluation of the newest run below ``work_dir``.
 
     Returns:
-        Values of METRICS; None if no run there got as far as its evaluation.
+        Values of METRICS; None if that run was not evaluated.
     """
-    for log in sorted(work_dir.glob("*/vis_data/scalars.json"), reverse=True):
-        lines = [json.loads(line) for line in log.read_text().splitlines()]
-        evaluated = [line for line in lines if all(name in line for name in METRICS)]
-        if evaluated:
-            return {name: float(evaluated[-1][name]) for name in METRICS}
-    return None
+    logs = sorted(work_dir.glob("*/vis_data/scalars.json"))
+    lines = [json.loads(line) for line in logs[-1].read_text().splitlines()] if logs else []
+    evaluated = [line for line in lines if all(name in line for name in METRICS)]
+    return {name: float(evaluated[-1][name]) for name in METRICS} if evaluated else None
+
+
+def finished_run(work_dir: Path, options: Sequence[str]) -> dict[str, float] | None:
+    """What a run has ended with; None if it was not run, or was interrupted.
+
+    Args:
+        work_dir: of the run.
+        options: that it must have been run with.
+
+    Raises:
+        ValueError: if it was run with others.
+    """
+    done = work_dir / DONE
+    if not done.exists():
+        return None
+    content = json.loads(done.read_text())
+    if content["options"] != list(options):
+        raise ValueError(
+            f"{work_dir} holds a run with other options, {content['options']}: take another "
+            "--work-dir, or remove that folder"
+        )
+    return content["metrics"]
+
+
+def write_finished(work_dir: Path, options: Sequence[str], metrics: dict[str, float]) -> None:
+    """Mark a run as finished, for `finished_run`."""
+    write_json(work_dir / DONE, dict(options=list(options), metrics=metrics))
 
 
 def ablation_table(rows: Sequence[AblationRow], results: dict[str, list[dict[str, float]]]) -> str:

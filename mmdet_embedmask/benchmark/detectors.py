@@ -15,11 +15,13 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from ..detector import load_config
+
 MIN_SIZE = 32
 """Pixels: the backbone and P5 need as many."""
 
 
-def load_config(
+def load_detector_config(
     path: Path,
     base: type[nn.Module] = SingleStageInstanceSegmentor,
     cfg_options: dict[str, Any] | None = None,
@@ -34,8 +36,7 @@ def load_config(
     Raises:
         ValueError: if the config has no model of this class.
     """
-    config = Config.fromfile(path)
-    config.merge_from_dict(cfg_options or {})
+    config = load_config(path, cfg_options)
     init_default_scope(config.get("default_scope", "mmdet"))
     name = config.get("model", {}).get("type")
     model_class = MODELS.get(name) if isinstance(name, str) else name

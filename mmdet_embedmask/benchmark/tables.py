@@ -1,10 +1,6 @@
-"""Measurements on paper: Markdown tables that are also readable as text, and JSON files."""
+"""Markdown tables that are also readable as text."""
 
-import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -37,11 +33,3 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
     return f"| {' | '.join(padded)} |"
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file, and its folder if need be; never leaves half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)

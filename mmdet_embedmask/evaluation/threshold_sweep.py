@@ -49,7 +49,9 @@ def build_metrics(
         raise ValueError(
             f"a threshold sweep needs test_evaluator=dict(type='CocoMetric', ...), not {evaluator}"
         )
-    metric = METRICS.build(dict(evaluator) | dict(metric="segm"))
+    # Whatever else the evaluator is set to: FIGURES are read by their plain names.
+    plain = dict(metric="segm", metric_items=None, format_only=False, prefix=None)
+    metric = METRICS.build(dict(evaluator) | plain)
     metric.dataset_meta = dataset_meta
     # Shallow copies: all read the annotations that the first has loaded.
     metrics = [copy(metric) for _ in range(number)]
@@ -82,7 +84,8 @@ def sweep_thresholds(
             for metric, masks in zip(metrics, masks_at(image, thresholds), strict=True):
                 metric.process({}, [_sample(image, masks)])
     results = [metric.evaluate(size=images) for metric in metrics]
-    return [{name: result[f"coco/segm_{name}"] for name in FIGURES} for result in results]
+    # CocoMetric says nothing at all where there is no detection.
+    return [{name: result.get(f"coco/segm_{name}", 0.0) for name in FIGURES} for result in results]
 
 
 def masks_at(image: InspectedImage, thresholds: Sequence[float]) -> list[list[dict]]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..assignment import draw_proposals
 from ..layers import EMBEDDINGS, ProposalBranch
-from ..validation import SCORES, check_embed_dim, check_option, check_positive
+from ..validation import SCORES, check_count, check_embed_dim, check_option, check_positive
 from .ground_truth import check_ground_truth
 from .levels import flatten_levels, flatten_points, prior_centers
 from .mask_proposals import best_fitting_proposals, gather_proposals
@@ -68,10 +68,10 @@ class CoupledHead:
         self.prior_margin = check_positive("prior_margin", prior_margin)
         self.margin_reduce_factor = check_positive("margin_reduce_factor", margin_reduce_factor)
         if reduce_channels is not None:
-            check_positive("reduce_channels", reduce_channels)
+            check_count("reduce_channels", reduce_channels)
         self.reduce_channels = reduce_channels
         self.mask_proposals = check_option("mask_proposals", mask_proposals, MASK_PROPOSALS)
-        self.max_mask_proposals = check_positive("max_mask_proposals", max_mask_proposals)
+        self.max_mask_proposals = check_count("max_mask_proposals", max_mask_proposals)
         # Written by the assignment and read by `loss_by_feat`; (P,) of each image of the batch.
         self._gt_inds: list[Tensor] = []
         # Written by `loss_by_feat` and handed over by `get_positive_infos`.
@@ -231,7 +231,8 @@ class CoupledHead:
             ``proposal_embeddings``, ``proposal_margins``.
         """
         cfg = self.test_cfg if cfg is None else cfg
-        mlvl_priors = self._priors(cls_scores)
+        # Not like the class logits: under autocast their half precision has no whole pixels.
+        mlvl_priors = self._priors(bbox_preds)
         results_list = []
         for image, meta in enumerate(batch_img_metas):
             outputs = (cls_scores, bbox_preds, centernesses, embeddings, margins)

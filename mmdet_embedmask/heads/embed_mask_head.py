@@ -59,6 +59,11 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
     ) -> None:
         self.sample_in_mask = check_option("sample_in_mask", sample_in_mask, (True, False))
         self.sampling_center = check_option("sampling_center", sampling_center, SAMPLING_CENTERS)
+        if sampling_center == "mask" and not center_sampling:
+            raise ValueError(
+                "sampling_center='mask' needs center_sampling=True: without it positives lie "
+                "anywhere in the box"
+            )
         super().__init__(
             num_classes=num_classes,
             in_channels=in_channels,

@@ -84,7 +84,7 @@ class PixelEmbedHead(BaseMaskHead):
         super().__init__(init_cfg=init_cfg)
         self.embed_dim = check_embed_dim(embed_dim)
         self.embedding = check_option("embedding", embedding, EMBEDDINGS)
-        self.spatial_aware_dim = part_dims(embedding, embed_dim)[0]
+        self.spatial_aware_dim, self.spatial_free_dim = part_dims(embedding, embed_dim)
         self.stride = check_option("stride", stride, (MASK_STRIDE * MASK_UPSAMPLE,))
         self.upsample = check_option("upsample", upsample, get_args(Upsample))
         self.mask_target = check_option("mask_target", mask_target, get_args(MaskTarget))

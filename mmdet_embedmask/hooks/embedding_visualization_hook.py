@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from ..embed_mask import EmbedMask
 from ..visualization.coupling_maps import coupling_maps
-from ..visualization.embedding_colors import Part
+from ..visualization.embedding_colors import Part, part_channels
 from ..visualization.embedding_view import embedding_view
 from ..visualization.inspect_image import inspect_image
 from .unwrapped import unwrapped_model
@@ -70,7 +70,7 @@ class EmbeddingVisualizationHook(Hook):
         """Check the model before anything is trained.
 
         Raises:
-            ValueError: if it has no embeddings.
+            ValueError: if it has no embeddings, or not the part that is to be coloured.
         """
         model = unwrapped_model(runner)
         if not isinstance(model, EmbedMask):
@@ -78,6 +78,8 @@ class EmbeddingVisualizationHook(Hook):
                 f"EmbeddingVisualizationHook looks inside EmbedMask, but the model is a "
                 f"{type(model).__name__}: remove the hook from custom_hooks"
             )
+        aware, free = model.mask_head.spatial_aware_dim, model.mask_head.spatial_free_dim
+        part_channels(self.part, aware, aware + free)
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Count this validation's images from the start."""

@@ -77,8 +77,13 @@ class FusedTower(BaseModule):
         """Levels of the neck, each half the size of the one before -> (N, F, h, w).
 
         Raises:
-            ValueError: if a level is not half the size of the one before it.
+            ValueError: if a level is not half the size of the one before it, or is missing.
         """
+        if len(x) < FUSED_LEVELS:
+            raise ValueError(
+                f"the neck has {len(x)} levels and the fused tower reads {FUSED_LEVELS}: set "
+                f"neck.num_outs to {FUSED_LEVELS} or more, or mask_head.tower='plain'"
+            )
         feature = self.refine[0](x[0])
         for level in range(1, FUSED_LEVELS):
             refined = aligned_bilinear(self.refine[level](x[level]), 2**level)

@@ -59,7 +59,8 @@ class ProposalBranch(BaseModule):
             dims = self.spatial_aware_dim + spatial_free_dim
             self.reduce_margin = _reduction(in_channels, reduce_channels)
             self.conv_margin = nn.Conv2d(channels, dims, 3, padding=1)
-            self.margin_scales = nn.ModuleList([Scale(1.0) for _ in self.strides])
+            scaled = self.strides if self.spatial_aware_dim else ()
+            self.margin_scales = nn.ModuleList([Scale(1.0) for _ in scaled])
 
     def init_weights(self) -> None:
         """3x3 convolutions: N(0, 0.01), the margin's bias at its prior; 1x1: Kaiming."""
@@ -92,8 +93,10 @@ class ProposalBranch(BaseModule):
         log_margin = self.conv_margin(self.reduce_margin(feature / self.margin_reduce_factor))
         # exp overflows in half precision.
         log_margin = log_margin.to(torch.promote_types(log_margin.dtype, torch.float32))
-        aware = self.margin_scales[level](log_margin[:, : self.spatial_aware_dim])
-        return embedding, torch.cat([aware, log_margin[:, self.spatial_aware_dim :]], dim=1).exp()
+        if self.spatial_aware_dim:
+            aware = self.margin_scales[level](log_margin[:, : self.spatial_aware_dim])
+            log_margin = torch.cat([aware, log_margin[:, self.spatial_aware_dim :]], dim=1)
+        return embedding, log_margin.exp()
 
 
 def _reduction(in_channels: int, channels: int | None) -> nn.Module:

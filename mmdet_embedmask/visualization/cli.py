@@ -82,13 +82,6 @@ def check_arguments(
         parser.error(f"{args.out} is a file, but must be a folder to write into")
 
 
-def load_config(path: Path, options: dict[str, Any] | None) -> Config:
-    """Read a config file, changed by ``--cfg-options``."""
-    config = Config.fromfile(path)
-    config.merge_from_dict(options or {})
-    return config
-
-
 def open_source(
     parser: argparse.ArgumentParser, args: argparse.Namespace, config: Config, annotated: bool
 ) -> tuple["ImageSource", list[int]]:
@@ -111,8 +104,10 @@ def open_source(
         source.check(indices)
     except ValueError as error:
         parser.error(str(error))
-    if annotated and not any(source.get_data_info(i)["instances"] for i in indices):
-        parser.error("none of the images has an annotated instance to compare with")
+    infos = (source.get_data_info(index) for index in indices)
+    compared = (i for info in infos for i in info["instances"] if not i.get("ignore_flag"))
+    if annotated and not any(compared):
+        parser.error("none of the images has an annotated instance, crowds apart, to compare with")
     return source, indices
 
 

@@ -63,7 +63,7 @@ def coupling_maps(
     aware, free = (
         to_picture(part, PIXEL_STRIDE, shape, size) for part in part_probabilities(chosen)
     )
-    product = to_picture(chosen.probability, MASK_STRIDE, shape, size)
+    product = to_picture(chosen.probability, MASK_STRIDE, shape, size, chosen.mask_resize)
     masks = chosen.masks(mask_thr, size).cpu().numpy()
     scale = np.array([size[1] / image.shape[1], size[0] / image.shape[0]] * 2)
     boxes = chosen.original_bboxes().cpu().numpy() * scale

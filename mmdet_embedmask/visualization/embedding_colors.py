@@ -12,8 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..inspection import InspectedImage
-
 Part = Literal["both", "spatial_aware", "spatial_free"]
 """The channels that are coloured. Positions vary most: with 'both' they are what is seen."""
 
@@ -24,14 +22,22 @@ MIN_SPREAD = 1e-4
 """A component that varies less than this share of the first one is drawn constant."""
 
 
-def part_channels(part: Part, inspected: InspectedImage) -> slice:
+def part_channels(part: Part, spatial_aware_dim: int, embed_dim: int) -> slice:
     """The channels of a part of the embedding.
+
+    Args:
+        part: the part.
+        spatial_aware_dim: how many of the channels are spatial-aware, the first ones.
+        embed_dim: all channels.
 
     Raises:
         ValueError: if there are none, or the part is unknown.
     """
-    aware, dim = inspected.spatial_aware_dim, len(inspected.pixel_embedding)
-    parts = dict(both=(0, dim), spatial_aware=(0, aware), spatial_free=(aware, dim))
+    parts = dict(
+        both=(0, embed_dim),
+        spatial_aware=(0, spatial_aware_dim),
+        spatial_free=(spatial_aware_dim, embed_dim),
+    )
     if part not in parts:
         raise ValueError(f"part={part!r} is not one of {get_args(Part)}")
     first, last = parts[part]

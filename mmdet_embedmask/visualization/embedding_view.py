@@ -42,7 +42,7 @@ def embedding_view(
     """
     size = picture_size(image.shape, tile)
     picture = resized(image, size)
-    channels = part_channels(part, inspected)
+    channels = part_channels(part, inspected.spatial_aware_dim, len(inspected.pixel_embedding))
     valid = cells_inside(inspected)
     pixel_colors, proposal_colors = common_colors(
         valid[channels], inspected.proposal_embedding[:, channels]

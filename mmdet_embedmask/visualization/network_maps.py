@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..aligned_bilinear import aligned_bilinear
 from ..coupling import MASK_UPSAMPLE
 from ..inspection import InspectedImage
+from ..mask_prediction import MaskResize
 from ..mask_targets import MASK_STRIDE
 
 PIXEL_STRIDE = MASK_STRIDE * MASK_UPSAMPLE
@@ -22,7 +24,11 @@ def cells_inside(inspected: InspectedImage) -> Tensor:
 
 
 def to_picture(
-    maps: Tensor, stride: int, img_shape: tuple[int, int], size: tuple[int, int]
+    maps: Tensor,
+    stride: int,
+    img_shape: tuple[int, int],
+    size: tuple[int, int],
+    resize: MaskResize = "bilinear",
 ) -> NDArray[np.float32]:
     """Maps over the network input at the size of a picture of the image inside the padding.
 
@@ -31,12 +37,17 @@ def to_picture(
         stride: of a cell in pixels of the network input.
         img_shape: (height, width) of the image inside the padding.
         size: (height, width) of the result.
+        resize: how the network input's size is reached.
 
     Returns:
-        (C, *size), bilinear.
+        (C, *size).
     """
     bilinear = partial(F.interpolate, mode="bilinear", align_corners=False)
-    enlarged = bilinear(maps[:, None].float(), scale_factor=stride)
+    maps = maps[:, None].float()
+    if resize == "aligned":
+        enlarged = aligned_bilinear(maps, stride)
+    else:
+        enlarged = bilinear(maps, scale_factor=stride)
     inside = enlarged[:, :, : img_shape[0], : img_shape[1]]
     result: NDArray[np.float32] = bilinear(inside, size=size)[:, 0].cpu().numpy()
     return result

@@ -1,10 +1,13 @@
 """Plot of a threshold sweep (paper figure 5)."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from ..files import write_bytes
 
 
 def sweep_figure(
@@ -35,5 +38,6 @@ def sweep_figure(
 
 def write_figure(figure: Figure, path: Path) -> None:
     """Write a PNG of 150 dots an inch."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, format="png")
+    png = BytesIO()
+    figure.savefig(png, dpi=150, format="png")
+    write_bytes(path, png.getvalue())

@@ -9,7 +9,7 @@ from runs import CONFIGS
 from tiny import build_model, data_batch, model_cfg
 
 from mmdet_embedmask.benchmark.clocks import WallClock, clock_for
-from mmdet_embedmask.benchmark.detectors import fix_instances, load_config, random_image
+from mmdet_embedmask.benchmark.detectors import fix_instances, load_detector_config, random_image
 from mmdet_embedmask.benchmark.stage_times import STAGES, Spread, StageTimes, times_table
 from mmdet_embedmask.benchmark.stages import Subject, predict_in_stages, time_stages
 from mmdet_embedmask.detector import build_detector
@@ -55,7 +55,7 @@ def test_stages_in_a_row_are_the_models_own_prediction(amp):
 
 
 def test_condinst_predicts_in_the_same_stages():
-    config = load_config(PEER, cfg_options={"model.backbone.base_channels": 32})
+    config = load_detector_config(PEER, cfg_options={"model.backbone.base_channels": 32})
     config.model.neck.in_channels = [32, 64, 128, 256]
     fix_instances(config, 5)
     model = build_detector(config, None, torch.device("cpu"))

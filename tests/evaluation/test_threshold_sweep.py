@@ -66,7 +66,9 @@ def test_every_threshold_gets_its_own_ap(tmp_path, monkeypatch):
     # The probability maps are already at full size.
     monkeypatch.setattr("mmdet_embedmask.mask_prediction.MASK_STRIDE", 1)
     thresholds = [0.3, 0.5, 0.7]
-    metrics = build_metrics(cfg.test_evaluator, dataset.metainfo, len(thresholds))
+    # Settings of the evaluator that are for other evaluations do not get in the way.
+    evaluator = dict(cfg.test_evaluator) | dict(metric_items=["mAP"], prefix="x")
+    metrics = build_metrics(evaluator, dataset.metainfo, len(thresholds))
     results = sweep_thresholds(None, loader, metrics, thresholds)
     # Below 0.4 every mask is the whole image, from 0.6 on it is empty.
     assert [result["mAP"] for result in results][1:] == [1.0, 0.0]
@@ -87,3 +89,12 @@ def test_thresholds_are_checked_and_sorted():
 def test_another_evaluator_is_refused():
     with pytest.raises(ValueError, match=r"needs test_evaluator=dict\(type='CocoMetric'"):
         build_metrics(dict(type="VOCMetric"), {}, 2)
+
+
+def test_without_any_detection_the_ap_is_zero(tmp_path):
+    cfg = shapes_config(make_shapes(tmp_path / "shapes", 2, size=64), tmp_path, max_iters=1)
+    loader = Runner.build_dataloader(cfg.test_dataloader)
+    model = build_model(test_cfg=dict(score_thr=0.999)).eval()
+    metrics = build_metrics(cfg.test_evaluator, loader.dataset.metainfo, 2)
+    results = sweep_thresholds(model, loader, metrics, [0.4, 0.6])
+    assert [result["mAP"] for result in results] == [0.0, 0.0]

@@ -2,7 +2,9 @@ import pytest
 import torch
 from mmdet.models.dense_heads import ATSSHead
 from mmdet.registry import MODELS
+from mmdet.structures.bbox import bbox_overlaps
 from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
 from tiny import (
     ATSS_TRAIN_CFG,
     STRIDES,
@@ -75,8 +77,6 @@ def test_all_positives_are_the_assigners_and_their_priors_the_anchors_centres():
     flags = head.prior_generator.valid_flags(sizes, SIZE, device="cpu")
     inside = [anchors[torch.cat(flags)]]
     counts = [int(flag.sum()) for flag in flags]
-    from mmengine.structures import InstanceData
-
     assigned = head.assigner.assign(InstanceData(priors=inside[0]), counts, truth[0])
     positive = assigned.gt_inds > 0
     assert len(infos[0]) == int(positive.sum()) > 4 and len(infos[1]) == 0
@@ -119,3 +119,37 @@ def test_two_anchors_a_location_are_refused():
 def test_a_misspelt_argument_is_refused():
     with pytest.raises(TypeError, match="mask_proposal"):
         build(mask_proposal="all")
+
+
+def test_best_is_the_anchor_whose_decoded_box_fits_best():
+    features, truth = feature_levels(1), ground_truth((3,))
+    head, every = build(), build(mask_proposals="all")
+    every.load_state_dict(head.state_dict())
+    outputs = head(features)
+    chosen, positives = {}, {}
+    for name, each in (("best", head), ("all", every)):
+        each.loss_by_feat(*outputs, truth, [META])
+        chosen[name] = each.get_positive_infos()[0]
+    sizes = [x.shape[-2:] for x in features]
+    anchors = torch.cat(head.prior_generator.grid_priors(sizes, device="cpu"))
+    centers = (anchors[:, :2] + anchors[:, 2:]) / 2
+    deltas = torch.cat([level[0].flatten(1).T for level in outputs[1]])
+    boxes = head.bbox_coder.decode(anchors, deltas)
+    ious = bbox_overlaps(boxes, truth[0].bboxes)
+    for prior, gt in zip(chosen["all"].priors, chosen["all"].gt_inds.tolist(), strict=True):
+        # Levels share centres at most where the finer one is assigned elsewhere.
+        at_prior = (centers == prior).all(dim=1).nonzero()[:, 0]
+        positives.setdefault(gt, []).append((ious[at_prior, gt].max().item(), prior.tolist()))
+    expected = {gt: max(found)[1] for gt, found in positives.items()}
+    best = dict(zip(chosen["best"].gt_inds.tolist(), chosen["best"].priors.tolist(), strict=True))
+    assert best == expected and all(len(found) > 1 for found in positives.values())
+
+
+def test_square_root_scores():
+    head, features = build().eval(), feature_levels()
+    with torch.no_grad():
+        head.atss_cls.weight.mul_(20)
+    plain = head.predict_by_feat(*head(features), [META] * 2)
+    head.test_cfg.score = "sqrt"
+    for a, b in zip(plain, head.predict_by_feat(*head(features), [META] * 2), strict=True):
+        torch.testing.assert_close(a.scores.sqrt(), b.scores)

@@ -198,6 +198,11 @@ def test_positive_infos_are_handed_over_once():
         (dict(sampling_center="centroid"), "sampling_center='centroid' is unknown"),
         (dict(embedding="aware"), "embedding='aware' is unknown"),
         (dict(reduce_channels=0), "reduce_channels=0 must be"),
+        (dict(max_mask_proposals=500.0), "max_mask_proposals=500.0 must be a whole number"),
+        (
+            dict(sampling_center="mask", center_sampling=False),
+            "sampling_center='mask' needs center_sampling=True",
+        ),
     ],
 )
 def test_wrong_values_are_refused(options, message):

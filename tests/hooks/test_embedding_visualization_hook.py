@@ -113,6 +113,10 @@ def test_other_models_and_missing_paths_are_named(tmp_path, model):
     with pytest.raises(ValueError, match="the model is a SimpleNamespace: remove the hook"):
         hook.before_run(fake_runner(SimpleNamespace()))
     hook.before_run(fake_runner(model))
+    free = dict(embedding="spatial_free")
+    spatial_free = build_model(bbox_head=free, mask_head=free)
+    with pytest.raises(ValueError, match="no spatial_aware part: choose part='both'"):
+        EmbeddingVisualizationHook(part="spatial_aware").before_run(fake_runner(spatial_free))
     hook.before_val_epoch(None)
     with pytest.raises(ValueError, match="add 'img_path' to meta_keys"):
         hook.after_val_iter(fake_runner(model), 0, data_batch([1], size=SIZE), None)

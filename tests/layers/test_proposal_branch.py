@@ -75,11 +75,11 @@ def test_1x1_convolutions_come_before_embedding_and_margin():
 def test_one_part_alone_has_its_own_margins(embedding, dims, learnable_margin):
     branch = ProposalBranch(8, 5, (8, 16), embedding, learnable_margin)
     branch.init_weights()
-    if learnable_margin:
+    scaled = learnable_margin and embedding == "spatial_aware"
+    if scaled:
         with torch.no_grad():
             branch.margin_scales[1].scale.fill_(3.0)
     offsets, margin = branch(torch.zeros(1, 8, 2, 2), level=1)
     assert offsets.shape == margin.shape == (1, dims, 2, 2)
     prior = math.log(2) / 4
-    scaled = learnable_margin and embedding == "spatial_aware"
     assert margin.flatten().tolist() == pytest.approx([prior**3 if scaled else prior] * dims * 4)

@@ -63,15 +63,20 @@ def test_every_row_and_seed_is_trained_once_with_its_settings(ablation, trained,
     assert [run["coco/segm_mAP"] for run in results["d4"]] == pytest.approx([0.4, 0.6])
 
     # Another seed: what is finished is not trained again.
-    ablation.main([*command, "--seeds", "0", "1", "2"])
+    options = ["--cfg-options", "train_cfg.max_iters=7"]
+    ablation.main([*command, "--seeds", "0", "1", "2", *options])
     assert len(trained) == 9 and all("randomness.seed=1" in c for c in trained[6:])
+    # Other options must not be mixed with what lies there.
+    with pytest.raises(SystemExit, match="holds a run with other options"):
+        ablation.main([*command, "--seeds", "0"])
+    assert len(trained) == 9
 
 
 def test_a_failed_run_names_its_output(ablation, monkeypatch, tmp_path):
     monkeypatch.setattr(
         subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 3)
     )
-    with pytest.raises(SystemExit, match=r"base, seed 0: .* code 3, see .*output.txt"):
+    with pytest.raises(SystemExit, match=r"base.seed_0: .* code 3, see .*output.txt"):
         ablation.main([str(CONFIG), "--work-dir", str(tmp_path), "--seeds", "0"])
 
 
