@@ -1,4 +1,4 @@
-"""Configs of the paper's tables, and ATSS, at full size: a training step and an inference on COCO."""
+"""Configs of the tables, and ATSS, at full size: one training step and one inference on COCO."""
 
 from copy import deepcopy
 
