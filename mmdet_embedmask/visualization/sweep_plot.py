@@ -32,7 +32,7 @@ def sweep_figure(
     axes.set_xlabel("mask threshold")
     axes.set_ylabel("mask AP (%)")
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside upper center", ncols=2)  # beside the curves, never on them
     return figure
 
 

@@ -10,7 +10,7 @@ def test_the_plot_shows_the_curve_in_percent_and_the_marked_threshold(tmp_path):
     curve, marker = axes.lines
     np.testing.assert_allclose(curve.get_ydata(), [20.0, 35.0, 30.0])
     assert list(marker.get_xdata()) == [0.5, 0.5]
-    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["net", "highest AP at 0.5"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["net", "highest AP at 0.5"]
     write_figure(figure, tmp_path / "folder" / "sweep.png")
     image = cv2.imread(str(tmp_path / "folder" / "sweep.png"))
     assert image.shape == (600, 900, 3)
