@@ -11,7 +11,6 @@ from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import files
-from mmdet_embedmask.detector import load_config
 from mmdet_embedmask.visualization import cli
 from mmdet_embedmask.visualization.coupling_maps import coupling_maps
 from mmdet_embedmask.visualization.inspect_image import inspect_image
@@ -45,11 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="how many of each image, the best, or which: 0 is the best, 0,7 two, 7, one (4)",
     )
     args = parser.parse_args(argv)
-    cli.check_arguments(parser, args, [args.config, args.checkpoint])
-    config = load_config(args.config, args.cfg_options)
-    cli.check_embed_mask(parser, config)
-    source, indices = cli.open_source(parser, args, config, annotated=False)
-    model = cli.load_model(config, args.checkpoint, args.device)
+    model, source, indices = cli.open_embed_mask(parser, args)
     drawn = 0
     for index in cli.progress(indices):
         path = source.path(index)

@@ -11,7 +11,6 @@ from typing import get_args
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import files
-from mmdet_embedmask.detector import load_config
 from mmdet_embedmask.visualization import cli
 from mmdet_embedmask.visualization.embedding_colors import Part, part_channels
 from mmdet_embedmask.visualization.embedding_view import embedding_view
@@ -30,11 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="channels that are coloured; positions outweigh the rest of both (%(default)s)",
     )
     args = parser.parse_args(argv)
-    cli.check_arguments(parser, args, [args.config, args.checkpoint])
-    config = load_config(args.config, args.cfg_options)
-    cli.check_embed_mask(parser, config)
-    source, indices = cli.open_source(parser, args, config, annotated=False)
-    model = cli.load_model(config, args.checkpoint, args.device)
+    model, source, indices = cli.open_embed_mask(parser, args)
     try:
         aware, free = model.mask_head.spatial_aware_dim, model.mask_head.spatial_free_dim
         part_channels(args.part, aware, aware + free)

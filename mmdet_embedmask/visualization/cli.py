@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config, DictAction
 from tqdm import tqdm
 
+from ..detector import build_detector, load_config
 from .sheet_rows import spread_indices
 from .style import MIN_TILE
 
@@ -111,6 +112,25 @@ def open_source(
     return source, indices
 
 
+def open_embed_mask(
+    parser: argparse.ArgumentParser, args: argparse.Namespace
+) -> tuple[Any, "ImageSource", list[int]]:
+    """Check everything, then load an EmbedMask and open the images to look into, annotated or not.
+
+    Args:
+        parser: of `make_parser` and `add_model`; reports errors.
+        args: what it read, with the output folder as ``out``.
+
+    Returns:
+        The model, the images, and which of them to draw.
+    """
+    check_arguments(parser, args, [args.config, args.checkpoint])
+    config = load_config(args.config, args.cfg_options)
+    check_embed_mask(parser, config)
+    source, indices = open_source(parser, args, config, annotated=False)
+    return load_model(config, args.checkpoint, args.device), source, indices
+
+
 def check_embed_mask(parser: argparse.ArgumentParser, config: Config) -> None:
     """Leave with an error if the config's model has no embeddings to look at."""
     from mmdet.registry import MODELS
@@ -125,8 +145,6 @@ def check_embed_mask(parser: argparse.ArgumentParser, config: Config) -> None:
 
 def load_model(config: Config, checkpoint: Path, device: str) -> Any:
     """The config's detector with a checkpoint's weights, in eval mode."""
-    from ..detector import build_detector
-
     return build_detector(config, checkpoint, device)
 
 

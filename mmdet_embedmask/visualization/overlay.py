@@ -17,7 +17,7 @@ VALUE_DEPTH = 9
 
 def overlay_masks(
     picture: Image,
-    masks: NDArray[np.bool_],
+    masks: NDArray[np.bool_] | Sequence[NDArray[np.uint8]],
     colors: Sequence[Color],
     outline: int = OUTLINE,
     opacity: float = OPACITY,
@@ -26,7 +26,7 @@ def overlay_masks(
 
     Args:
         picture: (H, W, 3).
-        masks: (K, H', W') of any size.
+        masks: K of (H', W'), of any size.
         colors: (K,) in blue, green, red.
         outline: thickness in pixels, inside the mask.
         opacity: of a mask within its outline; 0: the outline alone.
@@ -38,7 +38,9 @@ def overlay_masks(
         picture[mask.astype(bool) & ~inner] = color
 
 
-def masks_at(masks: NDArray[np.bool_], shape: tuple[int, ...]) -> list[NDArray[np.uint8]]:
+def masks_at(
+    masks: NDArray[np.bool_] | Sequence[NDArray[np.uint8]], shape: tuple[int, ...]
+) -> list[NDArray[np.uint8]]:
     """Masks (K, H', W') at the height and width of a picture, nearest neighbours."""
     size = shape[1], shape[0]
     return [

@@ -128,8 +128,8 @@ def _draw_objects(
 ) -> Image:
     """The image under translucent masks, with a label on or above each."""
     picture = image.copy()
-    overlay_masks(picture, objects.masks, colors)
     masks = masks_at(objects.masks, image.shape)
+    overlay_masks(picture, masks, colors)
     texts = [class_names[label] for label in objects.labels]
     if objects.scores is not None:
         texts = [f"{text} {score:.2f}" for text, score in zip(texts, objects.scores, strict=True)]
