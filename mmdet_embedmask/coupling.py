@@ -15,9 +15,7 @@ the logit that the loss wants is lost in float32 once ``P`` has been rounded to 
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -44,10 +42,9 @@ def squared_distance(
 ) -> Tensor:
     """Weighted squared distance of every pixel to every proposal (the exponent of eq. 1).
 
-    The first two channels, the spatial-aware ones if there are any, grow with the image and are
-    subtracted directly. The others stay near zero and are expanded to ``w p^2 - 2 w q p + w q^2``:
-    one matrix product, with no (K, D, h, w) tensor. Both in float32 at least, whatever autocast and
-    TF32 say: half precision flips mask pixels.
+    Expanded to ``w p^2 - 2 w q p + w q^2`` it is one matrix product, with no (K, D, h, w) tensor.
+    The product is one of float64: positions far from the origin lose digits in an expanded square
+    of float32, and neither autocast nor TF32, with which mask pixels flip, touches float64.
 
     Args:
         pixel_embedding: (D, h, w).
@@ -57,16 +54,15 @@ def squared_distance(
     Returns:
         (K, h, w) distance, >= 0, float32 (float64 for float64 inputs).
     """
+    dtype = torch.promote_types(pixel_embedding.dtype, torch.float32)
     p, q, margin = (
-        x.to(torch.promote_types(x.dtype, torch.float32))
-        for x in (pixel_embedding, proposal_embedding, proposal_margin)
+        x.double() for x in (pixel_embedding.flatten(1), proposal_embedding, proposal_margin)
     )
-    aware, free = slice(None, SPATIAL_AWARE_DIM), slice(SPATIAL_AWARE_DIM, None)
-    with _full_precision(p.device.type):
-        distance = _difference_distance(p[aware], q[:, aware], margin[:, aware])
-        distance = distance + _expanded_distance(p[free], q[:, free], margin[:, free])
+    coefficients = torch.cat([margin, -2 * margin * q], dim=1)
+    offset = (margin * q**2).sum(dim=1)
+    distance = torch.addmm(offset[:, None], coefficients, torch.cat([p**2, p])).to(dtype)
     # The expanded form can round to just below zero.
-    return distance.clamp(min=0)
+    return distance.clamp(min=0).reshape(len(q), *pixel_embedding.shape[1:])
 
 
 def mask_probability(distance: Tensor) -> Tensor:
@@ -191,54 +187,3 @@ def _upsample_log(log_values: Tensor, dim: int, aligned: bool) -> Tensor:
         after = torch.cat([far.narrow(dim, 1, size - 1), far.narrow(dim, size - 1, 1)], dim)
         second = torch.logaddexp(near, after)
     return torch.stack([first, second], dim + 1).flatten(dim, dim + 1)
-
-
-def _difference_distance(p: Tensor, q: Tensor, margin: Tensor) -> Tensor:
-    """Distance by subtraction, channel by channel: (C, h, w), (K, C), (K, C) -> (K, h, w)."""
-    distance = p.new_zeros(len(q), *p.shape[1:])
-    for p_i, q_i, margin_i in zip(p, q.T, margin.T, strict=True):
-        distance = distance + margin_i[:, None, None] * (p_i - q_i[:, None, None]) ** 2
-    return distance
-
-
-def _expanded_distance(p: Tensor, q: Tensor, margin: Tensor) -> Tensor:
-    """Distance by one matrix product: (C, h, w), (K, C), (K, C) -> (K, h, w)."""
-    flat = p.flatten(1)
-    coefficients = torch.cat([margin, -2 * margin * q], dim=1)
-    offset = (margin * q**2).sum(dim=1)
-    distance = torch.addmm(offset[:, None], coefficients, torch.cat([flat**2, flat]))
-    return distance.reshape(len(q), *p.shape[1:])
-
-
-@contextmanager
-def _full_precision(device_type: str) -> Iterator[None]:
-    """Disable autocast and reduced-precision float32 matrix products (TF32, bfloat16)."""
-    with torch.autocast(device_type, enabled=False), _ieee_matmul():
-        yield
-
-
-@contextmanager
-def _ieee_matmul() -> Iterator[None]:
-    """Multiply float32 matrices in float32, whatever the user set, and restore that."""
-    candidates: list[Any] = [
-        torch.backends.cuda.matmul,
-        getattr(torch.backends.mkldnn, "matmul", None),
-    ]
-    backends = [backend for backend in candidates if hasattr(backend, "fp32_precision")]
-    if not backends:  # torch before 2.9
-        precision = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(precision)
-        return
-    # Not by the older functions: they raise once a user has set one of these.
-    saved = [backend.fp32_precision for backend in backends]
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        yield
-    finally:
-        for backend, precision in zip(backends, saved, strict=True):
-            backend.fp32_precision = precision

@@ -101,18 +101,27 @@ def test_the_users_matmul_precision_neither_matters_nor_changes(setting):
         assert unchanged()
 
 
-def test_matrix_products_run_in_full_precision(monkeypatch):
+def test_the_matrix_product_is_one_of_float64(monkeypatch):
     seen = []
     addmm = torch.addmm
 
     def recorder(*args):
-        seen.append((torch.is_autocast_enabled("cpu"), torch.backends.cuda.matmul.fp32_precision))
+        seen.append({arg.dtype for arg in args})
         return addmm(*args)
 
     monkeypatch.setattr(torch, "addmm", recorder)
-    with newer_setting(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
         squared_distance(*random_embeddings(dtype=torch.float32))
-    assert seen == [(False, "ieee")]
+    assert seen == [{torch.float64}]
+
+
+def test_distances_far_from_the_origin_are_exact_to_float32():
+    p, q, margin = random_embeddings(d=16, dtype=torch.float32)
+    p, q, margin = p + 40, q + 40, margin * 100
+    exact = (
+        margin.double()[..., None, None] * (p.double() - q.double()[..., None, None]) ** 2
+    ).sum(1)
+    torch.testing.assert_close(squared_distance(p, q, margin).double(), exact, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("distance, probability", [(0.0, 1.0), (math.log(2), 0.5), (200.0, 0.0)])
