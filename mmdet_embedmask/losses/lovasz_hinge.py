@@ -8,7 +8,8 @@ def lovasz_hinge(logits: Tensor, targets: Tensor) -> Tensor:
     """Lovasz hinge of each instance: a convex surrogate of its Jaccard (IoU) loss.
 
     The hinge errors ``1 - logit * (2 target - 1)`` are sorted descending; each positive error is
-    weighted by how much the Jaccard loss grows when its pixel joins the wrong ones.
+    weighted by how much the Jaccard loss grows when its pixel joins the wrong ones. The others
+    come after them and count nothing.
 
     Args:
         logits: (K, ...) mask logits.
@@ -19,12 +20,34 @@ def lovasz_hinge(logits: Tensor, targets: Tensor) -> Tensor:
     """
     logits, targets = logits.flatten(1), targets.flatten(1)
     errors = torch.where(targets, 1 - logits, 1 + logits)
-    errors, order = errors.sort(dim=1, descending=True)
-    weights = jaccard_growth(targets.gather(1, order), errors.dtype)
-    return (errors.relu() * weights).sum(dim=1)
+    order, valid = positive_errors_first(errors.detach())
+    growth = jaccard_growth(targets.gather(1, order), targets.sum(dim=1), errors.dtype)
+    return (errors.gather(1, order) * growth.where(valid, 0)).sum(dim=1)
 
 
-def jaccard_growth(sorted_targets: Tensor, dtype: torch.dtype) -> Tensor:
+def positive_errors_first(errors: Tensor) -> tuple[Tensor, Tensor]:
+    """Sort the positive errors of each instance; of learned masks they are few.
+
+    Args:
+        errors: (K, p).
+
+    Returns:
+        Indices (K, n) of the pixels by descending error, of equal ones the first pixel first, for
+        the n of the instance that has the most; and (K, n) bool, whether there is such a pixel.
+    """
+    # Not "> 0": a NaN must reach the loss, where it is seen.
+    positive = ~(errors <= 0)
+    counts = positive.sum(dim=1)
+    most = int(counts.max()) if len(counts) else 0
+    valid = torch.arange(most, device=errors.device) < counts[:, None]
+    packed = errors.new_full(valid.shape, -torch.inf).masked_scatter(valid, errors[positive])
+    pixels = torch.zeros_like(valid, dtype=torch.long)
+    pixels = pixels.masked_scatter(valid, positive.nonzero()[:, 1])
+    order = packed.argsort(dim=1, descending=True, stable=True)
+    return pixels.gather(1, order), valid
+
+
+def jaccard_growth(sorted_targets: Tensor, areas: Tensor, dtype: torch.dtype) -> Tensor:
     """Growth of the Jaccard loss as pixels, worst first, are counted wrong one by one.
 
     In closed form instead of as a difference of neighbours, which would lose most of its digits on
@@ -32,13 +55,14 @@ def jaccard_growth(sorted_targets: Tensor, dtype: torch.dtype) -> Tensor:
     wrong background pixel adds I / (U (U - 1)).
 
     Args:
-        sorted_targets: (K, n) bool.
+        sorted_targets: (K, n) bool, of the n worst pixels.
+        areas: (K,) all pixels of the targets, those that are not among the n worst too.
         dtype: floating dtype of the result.
 
     Returns:
-        (K, n), each row non-negative and, if n > 0, summing to 1.
+        (K, n), each row non-negative and, if n are all pixels, summing to 1.
     """
-    positives = sorted_targets.sum(dim=1, keepdim=True)
+    positives = areas[:, None]
     seen = sorted_targets.cumsum(dim=1)
     rank = torch.arange(1, sorted_targets.shape[1] + 1, device=sorted_targets.device)
     left = (positives - seen).to(dtype)

@@ -51,15 +51,16 @@ def test_equals_the_plain_algorithm(pixels):
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=4))
 def test_growth_is_non_negative_and_sums_to_one(rows):
-    growth = jaccard_growth(torch.tensor(rows), torch.float64)
+    targets = torch.tensor(rows)
+    growth = jaccard_growth(targets, targets.sum(1), torch.float64)
     assert (growth >= 0).all()
     assert growth.sum(dim=1).tolist() == pytest.approx([1.0] * len(rows))
 
 
 def test_growth_keeps_its_precision_on_large_maps():
     targets = torch.rand(1, 300_000) > 0.5
-    exact = jaccard_growth(targets, torch.float64)
-    single = jaccard_growth(targets, torch.float32).double()
+    exact = jaccard_growth(targets, targets.sum(1), torch.float64)
+    single = jaccard_growth(targets, targets.sum(1), torch.float32).double()
     torch.testing.assert_close(single, exact, rtol=1e-6, atol=0)
 
 
@@ -93,3 +94,29 @@ def test_300_instances_with_distances_to_1e6_stay_finite(k, exponent, seed):
     loss = lovasz_hinge(mask_logit(distance), targets)
     (gradient,) = torch.autograd.grad(loss.sum(), distance)
     assert loss.isfinite().all() and gradient.isfinite().all()
+
+
+def sorted_whole(logits, targets):
+    """The same loss with every pixel sorted."""
+    errors, order = torch.where(targets, 1 - logits, 1 + logits).sort(dim=1, descending=True)
+    weights = jaccard_growth(targets.gather(1, order), targets.sum(1), errors.dtype)
+    return (errors.relu() * weights).sum(dim=1)
+
+
+@pytest.mark.parametrize("offset", [-9.0, -2.0, 0.0, 2.0])
+def test_sorting_positive_errors_alone_changes_neither_value_nor_gradient(offset):
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(5, 200, generator=generator, dtype=torch.float64) * 2 + offset
+    targets = torch.rand(5, 200, generator=generator) < 0.1
+    targets[3] = False
+    logits.requires_grad_()
+    expected = sorted_whole(logits, targets)
+    torch.testing.assert_close(lovasz_hinge(logits, targets), expected, rtol=1e-14, atol=0)
+    actual = torch.autograd.grad(lovasz_hinge(logits, targets).sum(), logits)[0]
+    torch.testing.assert_close(actual, torch.autograd.grad(expected.sum(), logits)[0])
+
+
+def test_a_nan_is_not_lost():
+    logits = torch.tensor([[-5.0, float("nan"), -5.0], [-5.0, -5.0, -5.0]])
+    losses = lovasz_hinge(logits, torch.zeros(2, 3, dtype=torch.bool))
+    assert losses[0].isnan() and losses[1] == 0
