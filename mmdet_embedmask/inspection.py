@@ -9,7 +9,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from .embed_mask import EmbedMask
-from .mask_prediction import MaskResize, predict_masks
+from .mask_prediction import MaskRecipe, masks_at_mask_stride
+from .resize_matrix import MaskResize
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,11 @@ class InspectedImage:
 
     def masks(self, mask_thr: float, size: tuple[int, int] | None = None) -> Tensor:
         """Masks (K, height, width) bool, of the given size or the image's original one."""
-        return predict_masks(
+        return masks_at_mask_stride(
             self.probability,
             self.meta["img_shape"][:2],
             self.meta["ori_shape"][:2] if size is None else size,
-            mask_thr,
-            self.mask_resize,
+            MaskRecipe(mask_thr, resize=self.mask_resize),
         )
 
     def original_bboxes(self) -> Tensor:
@@ -115,7 +115,7 @@ def _inspect(
         bboxes=results.bboxes,
         scores=results.scores,
         labels=results.labels,
-        mask_resize=model.mask_head.mask_resize,
+        mask_resize=model.mask_head.mask_recipe.resize,
         spatial_aware_dim=model.mask_head.spatial_aware_dim,
         meta=meta,
     )

@@ -1,28 +1,162 @@
-"""From mask probabilities at the mask stride to masks at the original image size.
+"""From embeddings to masks at the original image size.
 
-The dense definition (paper section 3.5): probability at stride 4, bilinear to the network input,
-cropped to the image inside the padding, bilinear to the original size, threshold.
+The definition (paper section 3.5): probability at stride 4, bilinear to the network input, cropped
+to the image inside the padding, bilinear to the original size, threshold. Here the resizes are one
+(`resize_matrix`), from the map that the embeddings are coupled on, and only tiles that a mask's
+border crosses are computed (`mask_tiles`): the same masks, in a fraction of time and memory.
+
+Memory beyond the result does not grow with the number of instances, nor with the size of the
+original image: about 40 bytes for each of MAX_CELLS cells, MAX_TILE_BYTES, and what coupling needs
+of the pixels (four times the pixel embedding). Run lengths need about 100 bytes more for each pixel
+at which one of the masks that are coupled at once changes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .aligned_bilinear import aligned_bilinear
+from .coupling import (
+    MASK_UPSAMPLE,
+    Upsample,
+    coupled_probabilities,
+    mask_probability,
+    squared_distance,
+)
 from .mask_targets import MASK_STRIDE
+from .mask_tiles import TILE, TiledAxis, border_masks, find_tiles, tile_axis
+from .resize_matrix import MaskResize, resize_matrix
+from .run_lengths import RunLengths, encode_changes
 
-MaskResize = Literal["bilinear", "aligned"]
-"""How probabilities are brought to the network input: 'bilinear' puts a cell's value at its middle
-(pixel 4i + 1.5), 'aligned' at pixel 4i + 2, where ``mask_target='point'`` has read its target."""
+MaskFormat = Literal["bitmap", "rle"]
+"""Masks (K, height, width) bool, or K run-length codes as pycocotools and CocoMetric read them."""
 
 CROP_MARGIN_CELLS = 2
 """``crop_to_box`` grows the box by this many mask-stride cells (the released Table 1 program)."""
 
-MAX_CHUNK_PIXELS = 2**24
-"""Full-size pixels that are resized at once: 64 MiB in float32 for each of two resizes."""
+MAX_CELLS = 2**20
+"""Cells of probability maps that are coupled at once."""
+
+
+@dataclass(frozen=True)
+class MaskRecipe:
+    """How masks are made of embeddings.
+
+    Args:
+        mask_thr: a pixel belongs to the mask if its probability is greater.
+        upsample: how the mask stride is reached: see `coupling.coupled_logits`.
+        resize: how the network input's size is reached from there.
+        crop_to_box: masks end two mask-stride cells outside their box.
+        mask_format: of the result.
+    """
+
+    mask_thr: float
+    upsample: Upsample = "probability"
+    resize: MaskResize = "bilinear"
+    crop_to_box: bool = False
+    mask_format: MaskFormat = "bitmap"
+
+
+def predict_masks(
+    pixel_embedding: Tensor,
+    proposal_embedding: Tensor,
+    proposal_margin: Tensor,
+    bboxes: Tensor,
+    img_shape: tuple[int, int],
+    size: tuple[int, int],
+    recipe: MaskRecipe,
+) -> Tensor | list[RunLengths]:
+    """Masks of the proposals of one image.
+
+    Args:
+        pixel_embedding: (D, h, w), positions added.
+        proposal_embedding: (K, D), positions added.
+        proposal_margin: (K, D).
+        bboxes: (K, 4) in pixels of the network input.
+        img_shape: (height, width) of the image inside the padding.
+        size: (height, width) of the masks.
+        recipe: how they are made.
+
+    Returns:
+        (K, *size) bool, or K run-length codes.
+    """
+    at_mask_stride = recipe.crop_to_box or recipe.upsample == "embedding"
+
+    def couple(part: slice) -> Tensor:
+        inputs = (pixel_embedding, proposal_embedding[part], proposal_margin[part])
+        if not at_mask_stride:
+            return mask_probability(squared_distance(*inputs))
+        maps = coupled_probabilities(*inputs, recipe.upsample)
+        return crop_to_boxes(maps, bboxes[part]) if recipe.crop_to_box else maps
+
+    height, width = pixel_embedding.shape[1:]
+    to_mask_stride: MaskResize | None = "aligned" if recipe.upsample == "aligned" else "bilinear"
+    if at_mask_stride:
+        height, width, to_mask_stride = MASK_UPSAMPLE * height, MASK_UPSAMPLE * width, None
+    rows, columns = (
+        resize_matrix(cells, to_mask_stride, recipe.resize, inside, pixels)
+        for cells, inside, pixels in zip((height, width), img_shape, size, strict=True)
+    )
+    return masks_of_maps(
+        couple, len(proposal_embedding), rows, columns, recipe, pixel_embedding.device
+    )
+
+
+def masks_at_mask_stride(
+    probability: Tensor, img_shape: tuple[int, int], size: tuple[int, int], recipe: MaskRecipe
+) -> Tensor | list[RunLengths]:
+    """Masks of probabilities that have reached the mask stride, cropped or not.
+
+    Args:
+        probability: (K, h, w) over the padded network input.
+        img_shape: (height, width) of the image inside the padding.
+        size: (height, width) of the masks.
+        recipe: its ``mask_thr``, ``resize`` and ``mask_format`` are used.
+
+    Returns:
+        (K, *size) bool, or K run-length codes.
+    """
+    rows, columns = (
+        resize_matrix(cells, None, recipe.resize, inside, pixels)
+        for cells, inside, pixels in zip(probability.shape[1:], img_shape, size, strict=True)
+    )
+    return masks_of_maps(
+        probability.__getitem__, len(probability), rows, columns, recipe, probability.device
+    )
+
+
+def masks_of_maps(
+    maps: Callable[[slice], Tensor],
+    num_instances: int,
+    rows: Tensor,
+    columns: Tensor,
+    recipe: MaskRecipe,
+    device: torch.device,
+) -> Tensor | list[RunLengths]:
+    """Masks of probability maps, which are asked for some instances at a time.
+
+    Args:
+        maps: gives the probabilities (k, h, w) of some of the instances.
+        num_instances: K.
+        rows: (height, h) of `resize_matrix`.
+        columns: (width, w) of `resize_matrix`.
+        recipe: its ``mask_thr`` and ``mask_format`` are used.
+        device: of the maps.
+
+    Returns:
+        (K, height, width) bool, or K run-length codes.
+    """
+    parts = _parts(num_instances, rows.shape[1] * columns.shape[1])
+    axes = tile_axis(rows, halo=1).to(device), tile_axis(columns, halo=0).to(device)
+    if recipe.mask_format == "rle":
+        return [code for part in parts for code in _run_lengths(maps(part), *axes, recipe.mask_thr)]
+    masks = _empty_masks((num_instances, len(rows), len(columns)), device)
+    for part in parts:
+        _draw_masks(masks[part], maps(part), *axes, recipe.mask_thr)
+    return masks
 
 
 def crop_to_boxes(probability: Tensor, bboxes: Tensor) -> Tensor:
@@ -47,62 +181,61 @@ def crop_to_boxes(probability: Tensor, bboxes: Tensor) -> Tensor:
     return probability * (rows[:, :, None] & columns[:, None, :])
 
 
-def predict_masks(
-    probability: Tensor,
-    img_shape: tuple[int, int],
-    ori_shape: tuple[int, int],
-    mask_thr: float,
-    resize: MaskResize = "bilinear",
-) -> Tensor:
-    """Resize mask probabilities to the original image and threshold them.
-
-    Args:
-        probability: (K, h, w) at the mask stride of the padded network input.
-        img_shape: (height, width) of the image inside the padding.
-        ori_shape: (height, width) of the result.
-        mask_thr: a pixel belongs to the mask if its probability is greater.
-        resize: how the network input's size is reached.
-
-    Returns:
-        (K, *ori_shape) bool.
-    """
-    masks = probability.new_zeros((len(probability), *ori_shape), dtype=torch.bool)
-    for part, resized in resized_chunks(probability, img_shape, ori_shape, resize):
-        torch.gt(resized, mask_thr, out=masks[part])
-    return masks
+def _parts(num_instances: int, cells: int) -> list[slice]:
+    """Slices of the instances whose maps have at most MAX_CELLS cells, or one instance each."""
+    step = max(MAX_CELLS // cells, 1)
+    return [slice(start, start + step) for start in range(0, num_instances, step)]
 
 
-def resized_chunks(
-    probability: Tensor,
-    img_shape: tuple[int, int],
-    ori_shape: tuple[int, int],
-    resize: MaskResize = "bilinear",
-) -> Iterator[tuple[slice, Tensor]]:
-    """Resize mask probabilities to the original image, some instances at a time.
-
-    Chunks bound the memory, whatever the number of instances.
-
-    Args:
-        probability: (K, h, w) at the mask stride of the padded network input.
-        img_shape: (height, width) of the image inside the padding.
-        ori_shape: (height, width) of the result.
-        resize: how the network input's size is reached.
-
-    Yields:
-        Which of the K instances, and their probabilities (k, *ori_shape).
-    """
-    padded = probability.shape[1] * MASK_STRIDE, probability.shape[2] * MASK_STRIDE
-    pixels = max(padded[0] * padded[1], ori_shape[0] * ori_shape[1])
-    chunk = max(MAX_CHUNK_PIXELS // pixels, 1)
-    for start in range(0, len(probability), chunk):
-        part = slice(start, start + chunk)
-        if resize == "aligned":
-            resized = aligned_bilinear(probability[part], MASK_STRIDE)
-        else:
-            resized = _resize(probability[part], padded)
-        yield part, _resize(resized[:, : img_shape[0], : img_shape[1]], ori_shape)
+def _empty_masks(shape: tuple[int, int, int], device: torch.device) -> Tensor:
+    """Masks without a pixel: on the CPU of memory that costs nothing until it is written to."""
+    if device.type == "cpu":
+        return torch.from_numpy(np.zeros(shape, dtype=np.bool_))
+    return torch.zeros(shape, dtype=torch.bool, device=device)
 
 
-def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize (K, h, w) bilinearly, with align_corners=False."""
-    return F.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+def _draw_masks(
+    masks: Tensor, probability: Tensor, rows: TiledAxis, columns: TiledAxis, mask_thr: float
+) -> None:
+    """Set the pixels of masks (k, height, width), which are empty, by maps (k, h, w)."""
+    full, border = find_tiles(probability, rows, columns, mask_thr)
+    _write_tiles(masks, full, masks.new_ones((len(full), TILE, TILE)))
+    for tiles, values in border_masks(probability, border, rows, columns, mask_thr):
+        _write_tiles(masks, tiles, values[:, 1:])
+
+
+def _write_tiles(masks: Tensor, tiles: Tensor, values: Tensor) -> None:
+    """Write tiles (b, TILE, TILE) where they belong; those at the far edges are cut."""
+    height, width = masks.shape[1:]
+    last_row, last_column = height // TILE, width // TILE
+    instance, row, column = tiles.unbind(dim=1)
+    for first_row, is_row, y, lines in (
+        (0, row < last_row, slice(0, last_row * TILE), TILE),
+        (last_row, row == last_row, slice(last_row * TILE, height), height % TILE),
+    ):
+        for first_column, is_column, x, across in (
+            (0, column < last_column, slice(0, last_column * TILE), TILE),
+            (last_column, column == last_column, slice(last_column * TILE, width), width % TILE),
+        ):
+            region = masks[:, y, x]
+            if region.numel() == 0:
+                continue
+            grid = torch.unflatten(torch.unflatten(region, 2, (-1, across)), 1, (-1, lines))
+            chosen = is_row & is_column
+            index = instance[chosen], row[chosen] - first_row, column[chosen] - first_column
+            grid.transpose(2, 3)[index] = values[chosen, :lines, :across]
+
+
+def _run_lengths(
+    probability: Tensor, rows: TiledAxis, columns: TiledAxis, mask_thr: float
+) -> list[RunLengths]:
+    """Run-length codes of maps (k, h, w)."""
+    _, border = find_tiles(probability, rows, columns, mask_thr)
+    changes = [border.new_zeros((0, 3))]
+    for tiles, values in border_masks(probability, border, rows, columns, mask_thr):
+        tile, line, across = (values[:, 1:] != values[:, :-1]).nonzero().unbind(dim=1)
+        instance, row, column = tiles[tile].unbind(dim=1)
+        changes.append(torch.stack([instance, row * TILE + line, column * TILE + across], dim=1))
+    instance, row, column = torch.cat(changes).cpu().numpy().T
+    size = rows.size, columns.size
+    return encode_changes(instance, row, column, len(probability), size)

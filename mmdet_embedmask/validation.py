@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import Any, TypeVar, get_args
 
 from .coupling import SPATIAL_AWARE_DIM
-from .mask_prediction import MaskResize
+from .mask_prediction import MaskFormat
+from .resize_matrix import MaskResize
 
 T = TypeVar("T")
 
 REQUIRED_TEST_CFG = ("nms_pre", "score_thr", "nms", "max_per_img", "mask_thr")
-OPTIONAL_TEST_CFG = ("min_bbox_size", "crop_to_box", "mask_resize", "score")
+OPTIONAL_TEST_CFG = ("min_bbox_size", "score", "crop_to_box", "mask_resize", "mask_format")
 MASK_RESIZES = get_args(MaskResize)
+MASK_FORMATS = get_args(MaskFormat)
 SCORES = ("product", "sqrt")
 """Score of a detection: class times center-ness probability (Table 1) or its root (Table 2)."""
 
@@ -82,6 +84,7 @@ def check_test_cfg(test_cfg: dict[str, Any]) -> None:
         )
     check_option("test_cfg.crop_to_box", test_cfg.get("crop_to_box", False), (True, False))
     check_option("test_cfg.mask_resize", test_cfg.get("mask_resize", MASK_RESIZES[0]), MASK_RESIZES)
+    check_option("test_cfg.mask_format", test_cfg.get("mask_format", MASK_FORMATS[0]), MASK_FORMATS)
     check_option("test_cfg.score", test_cfg.get("score", SCORES[0]), SCORES)
 
 

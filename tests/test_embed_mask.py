@@ -216,6 +216,7 @@ def test_tensor_mode_needs_no_ground_truth():
             "num_classes=3 and mask_head.semantic_branch.num_classes=9 differ",
         ),
         (dict(test_cfg=dict(mask_resize="nearest")), "test_cfg.mask_resize='nearest' is unknown"),
+        (dict(test_cfg=dict(mask_format="png")), "test_cfg.mask_format='png' is unknown"),
         (dict(test_cfg=dict(score="root")), "test_cfg.score='root' is unknown"),
         (dict(test_cfg=dict(mask_thr=1.5)), "mask_thr=1.5 must be"),
         (dict(test_cfg=dict(mask_threshold=0.5)), "unknown keys"),

@@ -1,53 +1,149 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pycocotools import mask as coco_mask
 
 import mmdet_embedmask.mask_prediction as mask_prediction
 from mmdet_embedmask.aligned_bilinear import aligned_bilinear
-from mmdet_embedmask.mask_prediction import crop_to_boxes, predict_masks
+from mmdet_embedmask.benchmark.dense_masks import dense_masks, dense_probability
+from mmdet_embedmask.mask_prediction import (
+    MaskRecipe,
+    crop_to_boxes,
+    masks_at_mask_stride,
+    predict_masks,
+)
+
+# Of pycocotools, about its own arrays.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+RECIPES = [
+    MaskRecipe(0.52),
+    MaskRecipe(0.5, "aligned", "aligned"),
+    MaskRecipe(0.53, "embedding"),
+    MaskRecipe(0.52, crop_to_box=True),
+    MaskRecipe(0.5, "embedding", crop_to_box=True),
+    MaskRecipe(0.3, "aligned", "bilinear", crop_to_box=True),
+]
 
 
-def dense(probability, img_shape, ori_shape, mask_thr):
-    """The definition, all instances at once and in float64."""
-    maps = F.interpolate(probability.double()[None], scale_factor=4, mode="bilinear")
-    maps = maps[..., : img_shape[0], : img_shape[1]]
-    return F.interpolate(maps, size=ori_shape, mode="bilinear")[0], mask_thr
+def scene(k, h, w, generator):
+    """Embeddings of objects of all sizes, and boxes that fit them only roughly."""
+    y, x = torch.meshgrid(
+        torch.arange(h) * 0.08 + 0.04, torch.arange(w) * 0.08 + 0.04, indexing="ij"
+    )
+    pixels = torch.cat([torch.stack([x, y]), torch.zeros(3, h, w)])
+    pixels += 0.05 * torch.randn(5, h, w, generator=generator)
+    centers = torch.rand(k, 2, generator=generator) * torch.tensor([w * 0.08, h * 0.08])
+    proposals = torch.cat([centers, torch.zeros(k, 3)], 1)
+    proposals += 0.05 * torch.randn(k, 5, generator=generator)
+    radius = 0.05 * 40 ** torch.rand(k, 1, generator=generator)
+    margins = (0.7 / radius**2) * (0.5 + torch.rand(k, 5, generator=generator))
+    boxes = 100 * torch.cat([centers - radius, centers + radius], 1)
+    return pixels, proposals, margins, boxes
 
 
-sizes = st.integers(1, 64)
+def float64_probability(pixels, proposals, margins, boxes, img_shape, size, recipe):
+    """The definition, all instances at once, by differences and in float64."""
+    pixels, proposals, margins = pixels.double(), proposals.double(), margins.double()
+    if recipe.upsample == "embedding":
+        pixels = F.interpolate(pixels[None], scale_factor=2, mode="bilinear")[0]
+    maps = torch.zeros(len(proposals), *pixels.shape[1:], dtype=torch.float64)
+    for p, q, w in zip(pixels, proposals.T, margins.T, strict=True):
+        maps += w[:, None, None] * (p - q[:, None, None]) ** 2
+    maps = torch.exp(-maps)
+    if recipe.upsample == "aligned":
+        maps = aligned_bilinear(maps, 2)
+    elif recipe.upsample == "probability":
+        maps = F.interpolate(maps[:, None], scale_factor=2, mode="bilinear")[:, 0]
+    if recipe.crop_to_box:
+        maps = crop_to_boxes(maps, boxes)
+    return dense_probability(maps, img_shape, size, recipe)
 
 
-@settings(max_examples=60, deadline=None)
-@given(k=st.integers(0, 4), img=st.tuples(sizes, sizes), ori=st.tuples(sizes, sizes))
-def test_masks_equal_the_dense_definition_at_every_size(k, img, ori):
-    probability = torch.rand(k, 16, 16)
-    masks = predict_masks(probability, img, ori, 0.5)
-    assert masks.shape == (k, *ori) and masks.dtype == torch.bool
-    if k:
-        resized, threshold = dense(probability, img, ori, 0.5)
-        clear = (resized - threshold).abs() > 1e-5
-        assert torch.equal(masks[clear], (resized > threshold)[clear])
+def decode(codes, size):
+    if not codes:
+        return torch.zeros(0, *size, dtype=torch.bool)
+    return torch.from_numpy(np.ascontiguousarray(coco_mask.decode(codes).transpose(2, 0, 1))).bool()
 
 
-def test_chunks_give_the_same_masks(monkeypatch):
-    probability = torch.rand(7, 16, 16)
-    whole = predict_masks(probability, (60, 62), (33, 41), 0.5)
-    monkeypatch.setattr(mask_prediction, "MAX_CHUNK_PIXELS", 2 * 64 * 64)
-    assert torch.equal(predict_masks(probability, (60, 62), (33, 41), 0.5), whole)
+def check_case(seed, max_instances, max_side):
+    """Masks and run lengths of one random image; returns how many pixels were compared."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(low, high):
+        return int(torch.randint(low, high + 1, (), generator=generator))
+
+    k, h, w = draw(0, max_instances), 4 * draw(1, 6), 4 * draw(1, 6)
+    img_shape = draw(1, 8 * h), draw(1, 8 * w)
+    size = draw(1, max_side), draw(1, max_side)
+    recipe = RECIPES[seed % len(RECIPES)]
+    inputs = (*scene(k, h, w, generator), img_shape, size)
+    masks = predict_masks(*inputs, recipe)
+    assert masks.shape == (k, *size) and masks.dtype == torch.bool and masks.is_contiguous()
+    if k:  # interpolate takes no empty batch
+        probability = float64_probability(*inputs, recipe)
+        clear = (probability - recipe.mask_thr).abs() >= 1e-5
+        assert torch.equal(masks[clear], (probability > recipe.mask_thr)[clear])
+    codes = predict_masks(*inputs, replace(recipe, mask_format="rle"))
+    assert torch.equal(decode(codes, size), masks)
+    return masks.numel()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**31))
+def test_masks_equal_the_dense_definition_in_float64(seed):
+    check_case(seed, max_instances=12, max_side=260)
+
+
+@pytest.mark.slow
+def test_masks_of_1200_images_with_up_to_300_instances_equal_the_dense_definition():
+    pixels = sum(check_case(seed, max_instances=300, max_side=200) for seed in range(1200))
+    assert pixels > 10**9
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_dense_masks_of_the_benchmark_are_the_same(recipe):
+    inputs = (*scene(9, 16, 24, torch.Generator().manual_seed(3)), (120, 185), (97, 301))
+    dense = dense_masks(*inputs, recipe)
+    assert 0 < dense.sum() < dense.numel()
+    assert (predict_masks(*inputs, recipe) != dense).sum() <= 1  # a probability at the threshold
+
+
+@pytest.mark.parametrize("mask_format", ["bitmap", "rle"])
+def test_coupling_some_instances_at_a_time_gives_the_same_masks(monkeypatch, mask_format):
+    inputs = (*scene(7, 16, 24, torch.Generator().manual_seed(0)), (120, 185), (97, 301))
+    recipe = MaskRecipe(0.5, mask_format=mask_format)
+    whole = predict_masks(*inputs, recipe)
+    monkeypatch.setattr(mask_prediction, "MAX_CELLS", 2 * 16 * 24)
+    coupled = []
+    couple = mask_prediction.squared_distance
+    monkeypatch.setattr(
+        mask_prediction, "squared_distance", lambda *a: coupled.append(len(a[1])) or couple(*a)
+    )
+    parts = predict_masks(*inputs, recipe)
+    assert coupled == [2, 2, 2, 1]
+    assert torch.equal(parts, whole) if mask_format == "bitmap" else parts == whole
+
+
+def masks_of(probability, img_shape, size, mask_thr, resize="bilinear"):
+    return masks_at_mask_stride(probability, img_shape, size, MaskRecipe(mask_thr, resize=resize))
 
 
 def test_the_threshold_itself_is_outside_the_mask():
     probability = torch.full((1, 2, 2), 0.5)
-    assert not predict_masks(probability, (8, 8), (8, 8), 0.5).any()
-    assert predict_masks(probability, (8, 8), (8, 8), 0.4999).all()
+    assert not masks_of(probability, (8, 8), (8, 8), 0.5).any()
+    assert masks_of(probability, (8, 8), (8, 8), 0.4999).all()
 
 
 def test_padding_is_cut_off():
     probability = torch.zeros(1, 4, 4)
     probability[:, :, 2:] = 1.0  # x from 8 on: the padding of an image of 8 x 16
-    masks = predict_masks(probability, (16, 8), (16, 8), 0.5)
+    masks = masks_of(probability, (16, 8), (16, 8), 0.5)
     assert not masks.any()
 
 
@@ -62,24 +158,23 @@ def test_crop_keeps_the_box_grown_by_two_cells():
     assert torch.equal(cropped[1], torch.ones(8, 8))
 
 
-@pytest.mark.parametrize("ori_shape", [(3000, 1), (1, 3000)])
-def test_one_pixel_wide_images(ori_shape):
-    masks = predict_masks(torch.ones(2, 8, 8), (32, 1), ori_shape, 0.5)
-    assert masks.shape == (2, *ori_shape) and masks.all()
+@pytest.mark.parametrize("size", [(3000, 1), (1, 3000)])
+def test_one_pixel_wide_images(size):
+    masks = masks_of(torch.ones(2, 8, 8), (32, 1), size, 0.5)
+    assert masks.shape == (2, *size) and masks.all()
 
 
 def test_aligned_masks_put_a_cell_at_the_pixel_that_its_target_was_read_from():
     probability = torch.zeros(1, 4, 4)
     probability[0, 1, 2] = 1.0
-    masks = predict_masks(probability, (16, 16), (16, 16), 0.999, "aligned")
+    masks = masks_of(probability, (16, 16), (16, 16), 0.999, "aligned")
     assert masks[0].nonzero().tolist() == [[6, 10]]  # 4 * 1 + 2, 4 * 2 + 2
     # align_corners=False puts it between pixels, so that none of them reaches 1.
-    assert not predict_masks(probability, (16, 16), (16, 16), 0.999).any()
+    assert not masks_of(probability, (16, 16), (16, 16), 0.999).any()
 
 
-def test_aligned_masks_are_the_resized_probabilities():
-    probability = torch.rand(3, 8, 8)
-    masks = predict_masks(probability, (30, 32), (17, 45), 0.5, "aligned")
-    resized = aligned_bilinear(probability, 4)[:, :30]
-    resized = F.interpolate(resized[None], size=(17, 45), mode="bilinear")[0]
-    assert torch.equal(masks, resized > 0.5)
+def test_autocast_moves_no_pixel():
+    inputs = (*scene(7, 16, 24, torch.Generator().manual_seed(0)), (120, 185), (97, 301))
+    expected = predict_masks(*inputs, MaskRecipe(0.5))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(predict_masks(*inputs, MaskRecipe(0.5)), expected)

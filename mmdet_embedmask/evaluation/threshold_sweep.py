@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet.registry import METRICS
-from mmdet.structures.mask import encode_mask_results
 from mmengine.evaluator import BaseMetric
 
 from ..embed_mask import EmbedMask
 from ..inspection import InspectedImage, inspect_batch
-from ..mask_prediction import resized_chunks
+from ..mask_prediction import MaskRecipe, masks_at_mask_stride
 
 FIGURES = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
 """What CocoMetric says of masks, without its prefix 'coco/segm_'."""
@@ -91,8 +90,6 @@ def sweep_thresholds(
 def masks_at(image: InspectedImage, thresholds: Sequence[float]) -> list[list[dict]]:
     """Masks of every detection as COCO's run lengths, for each threshold.
 
-    The probabilities are resized once, and full-size masks never held for all instances.
-
     Args:
         image: K detections.
         thresholds: T of them.
@@ -101,12 +98,10 @@ def masks_at(image: InspectedImage, thresholds: Sequence[float]) -> list[list[di
         T lists of K run lengths at the original size.
     """
     img_shape, ori_shape = image.meta["img_shape"][:2], image.meta["ori_shape"][:2]
-    encoded: list[list[dict]] = [[] for _ in thresholds]
-    chunks = resized_chunks(image.probability, img_shape, ori_shape, image.mask_resize)
-    for _, resized in chunks:
-        for masks, threshold in zip(encoded, thresholds, strict=True):
-            masks += encode_mask_results((resized > threshold).cpu().numpy())
-    return encoded
+    recipes = (MaskRecipe(t, resize=image.mask_resize, mask_format="rle") for t in thresholds)
+    return [
+        masks_at_mask_stride(image.probability, img_shape, ori_shape, recipe) for recipe in recipes
+    ]
 
 
 def _sample(image: InspectedImage, masks: list[dict]) -> dict[str, Any]:

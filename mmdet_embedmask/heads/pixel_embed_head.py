@@ -5,6 +5,7 @@ Shapes used in this module:
     N: images, D: embedding channels, h, w: size of the finest level, K: proposals of one image
 """
 
+from functools import partial
 from typing import Any, get_args
 
 import torch
@@ -16,7 +17,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..coupling import MASK_UPSAMPLE, Upsample, coupled_logits, coupled_probabilities
+from ..coupling import MASK_UPSAMPLE, Upsample, coupled_probabilities
 from ..layers import (
     EMBEDDINGS,
     PIXEL_TOWERS,
@@ -25,9 +26,10 @@ from ..layers import (
     cell_positions,
     part_dims,
 )
-from ..mask_prediction import MaskResize, crop_to_boxes, predict_masks
+from ..mask_loss import mask_losses
+from ..mask_prediction import MaskRecipe, crop_to_boxes, predict_masks
 from ..mask_targets import MASK_STRIDE, MaskTarget, mask_stride_targets
-from ..validation import MASK_RESIZES, check_embed_dim, check_option
+from ..validation import MASK_FORMATS, MASK_RESIZES, check_embed_dim, check_option
 from .ground_truth import ground_truth_masks
 
 MASK_LOSS_MEANS = ("images", "proposals")
@@ -57,7 +59,8 @@ class PixelEmbedHead(BaseMaskHead):
         train_cfg: not used; every head of MMDetection is given it.
         test_cfg: ``mask_thr``: a pixel belongs to a mask if its probability is greater;
             ``crop_to_box`` (False): masks end two stride-4 cells outside their box (released);
-            ``mask_resize`` ('bilinear'): 'aligned' where targets are read at points.
+            ``mask_resize`` ('bilinear'): 'aligned' where targets are read at points;
+            ``mask_format`` ('bitmap'): 'rle' gives run-length codes, without full-size masks.
         init_cfg: initialisation.
     """
 
@@ -167,11 +170,17 @@ class PixelEmbedHead(BaseMaskHead):
         for pixels, proposals, gt_instances in zip(
             pixel_embedding, positive_infos, batch_gt_instances, strict=True
         ):
-            logits = coupled_logits(pixels, *self.embedding_and_margin(proposals), self.upsample)
             masks = ground_truth_masks(gt_instances)
-            targets = mask_stride_targets(masks, self.mask_target).to(logits.device)
+            targets = mask_stride_targets(masks, self.mask_target).to(pixels.device)
             losses.append(
-                self.loss_mask(logits, targets[proposals.gt_inds], reduction_override="none")
+                mask_losses(
+                    pixels,
+                    *self.embedding_and_margin(proposals),
+                    targets,
+                    proposals.gt_inds,
+                    self.upsample,
+                    partial(self.loss_mask, reduction_override="none"),
+                )
             )
         # Not a branch on K: without proposals the sums still reach every parameter.
         if self.mask_loss_mean == "proposals":
@@ -197,7 +206,7 @@ class PixelEmbedHead(BaseMaskHead):
 
         Returns:
             For every image ``bboxes`` (K, 4), ``scores`` (K,), ``labels`` (K,), ``masks``
-            (K, height, width) bool.
+            (K, height, width) bool, or K run-length codes.
         """
         return [
             self._predict_by_feat_single(pixels, results, meta, rescale)
@@ -210,28 +219,32 @@ class PixelEmbedHead(BaseMaskHead):
         self, pixels: Tensor, results: InstanceData, meta: dict, rescale: bool
     ) -> InstanceData:
         """Masks of one image; see `predict_by_feat`."""
-        probability = self.mask_probabilities(pixels, results)
         bboxes = results.bboxes
         shape = meta["ori_shape"] if rescale else meta["img_shape"]
+        masks = predict_masks(
+            pixels,
+            *self.embedding_and_margin(results),
+            bboxes,
+            meta["img_shape"][:2],
+            shape[:2],
+            self.mask_recipe,
+        )
         if rescale:
             bboxes = scale_boxes(bboxes, [1 / factor for factor in meta["scale_factor"]])
         return InstanceData(
-            bboxes=bboxes,
-            scores=results.scores,
-            labels=results.labels,
-            masks=predict_masks(
-                probability,
-                meta["img_shape"][:2],
-                shape[:2],
-                self.test_cfg.mask_thr,
-                self.mask_resize,
-            ),
+            bboxes=bboxes, scores=results.scores, labels=results.labels, masks=masks
         )
 
     @property
-    def mask_resize(self) -> MaskResize:
-        """How masks are brought to the network input: ``test_cfg.mask_resize``."""
-        return self.test_cfg.get("mask_resize", MASK_RESIZES[0])
+    def mask_recipe(self) -> MaskRecipe:
+        """How masks are made, by the settings of head and ``test_cfg``."""
+        return MaskRecipe(
+            mask_thr=self.test_cfg.mask_thr,
+            upsample=self.upsample,
+            resize=self.test_cfg.get("mask_resize", MASK_RESIZES[0]),
+            crop_to_box=self.test_cfg.get("crop_to_box", False),
+            mask_format=self.test_cfg.get("mask_format", MASK_FORMATS[0]),
+        )
 
     def mask_probabilities(self, pixels: Tensor, results: InstanceData) -> Tensor:
         """Mask probabilities of one image's detections at the mask stride.
@@ -246,7 +259,7 @@ class PixelEmbedHead(BaseMaskHead):
         probability = coupled_probabilities(
             pixels, *self.embedding_and_margin(results), self.upsample
         )
-        if self.test_cfg.get("crop_to_box", False):
+        if self.mask_recipe.crop_to_box:
             probability = crop_to_boxes(probability, results.bboxes)
         return probability
 

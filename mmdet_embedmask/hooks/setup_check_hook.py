@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from mmdet.engine.hooks import DetVisualizationHook
+from mmdet.evaluation import DumpDetResults
 from mmdet.registry import HOOKS
 from mmengine.dataset import BaseDataset
+from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -41,12 +44,14 @@ class SetupCheckHook(Hook):
         self._check_evaluated(runner, runner.val_dataloader.dataset)
 
     def before_test(self, runner: Runner) -> None:
-        """Check the classes of the test data.
+        """Check the classes of the test data, and that the masks' format suits their readers.
 
         Raises:
-            ValueError: if their number differs from the head's.
+            ValueError: if the number of classes differs from the head's, or masks are run lengths
+                and shall be drawn or dumped.
         """
         self._check_evaluated(runner, runner.test_dataloader.dataset)
+        check_mask_format(unwrapped_model(runner), runner.hooks, runner.test_evaluator.metrics)
 
     def _check_evaluated(self, runner: Runner, dataset: Any) -> None:
         """Check the classes of a dataset that is only predicted on."""
@@ -90,6 +95,24 @@ def check_classes(model: Any, dataset: BaseDataset) -> None:
     classes = dataset.metainfo.get("classes")
     if classes is not None:
         check_num_classes(model.bbox_head.num_classes, classes, type(dataset).__name__)
+
+
+def check_mask_format(model: Any, hooks: Iterable[Hook], metrics: Iterable[BaseMetric]) -> None:
+    """Check that nothing wants masks as bitmaps if the model gives run lengths.
+
+    Raises:
+        ValueError: naming who does.
+    """
+    if model.mask_head.mask_recipe.mask_format != "rle":
+        return
+    readers = [hook for hook in hooks if isinstance(hook, DetVisualizationHook) and hook.draw]
+    readers += [metric for metric in metrics if isinstance(metric, DumpDetResults)]
+    if readers:
+        raise ValueError(
+            f"{type(readers[0]).__name__} reads masks as bitmaps, but test_cfg.mask_format='rle' "
+            "gives run lengths: set model.test_cfg.mask_format='bitmap', or leave out --show, "
+            "--show-dir and --out"
+        )
 
 
 def check_annotations(dataset: BaseDataset) -> None:

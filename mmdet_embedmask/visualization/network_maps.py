@@ -10,8 +10,8 @@ from torch import Tensor
 from ..aligned_bilinear import aligned_bilinear
 from ..coupling import MASK_UPSAMPLE
 from ..inspection import InspectedImage
-from ..mask_prediction import MaskResize
 from ..mask_targets import MASK_STRIDE
+from ..resize_matrix import MaskResize
 
 PIXEL_STRIDE = MASK_STRIDE * MASK_UPSAMPLE
 """Of the pixel embedding, in pixels of the network input."""

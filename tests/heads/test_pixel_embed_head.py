@@ -3,13 +3,15 @@ import math
 import pytest
 import torch
 from mmdet.registry import MODELS
+from mmdet.structures.mask import encode_mask_results
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from tiny import TEST_CFG, data_batch, feature_levels, mask_head_cfg, random_instances
 
-from mmdet_embedmask.coupling import coupled_logits, coupled_probabilities
+from mmdet_embedmask.benchmark.dense_masks import dense_masks
+from mmdet_embedmask.coupling import coupled_logits
 from mmdet_embedmask.losses import lovasz_hinge
-from mmdet_embedmask.mask_prediction import crop_to_boxes, predict_masks
+from mmdet_embedmask.mask_prediction import MaskRecipe
 from mmdet_embedmask.mask_targets import mask_stride_targets
 
 SIZE = (128, 160)
@@ -87,12 +89,30 @@ def test_masks_are_the_thresholded_probabilities(upsample, crop_to_box):
     (results,) = head.predict_by_feat(pixels, [META], rescale=True, results_list=[found])
     embedding = found.proposal_embeddings.clone()
     embedding[:, :2] += found.priors / 100
-    probability = coupled_probabilities(pixels[0], embedding, found.proposal_margins, upsample)
-    if crop_to_box:
-        probability = crop_to_boxes(probability, found.bboxes)
-    expected = predict_masks(probability, META["img_shape"], META["ori_shape"], 0.3)
+    recipe = MaskRecipe(0.3, upsample, crop_to_box=crop_to_box)
+    assert head.mask_recipe == recipe
+    expected = dense_masks(
+        pixels[0],
+        embedding,
+        found.proposal_margins,
+        found.bboxes,
+        META["img_shape"],
+        META["ori_shape"],
+        recipe,
+    )
     assert torch.equal(results.masks, expected)
     assert 0 < expected.sum() < expected.numel()
+
+
+def test_run_lengths_are_those_of_the_bitmaps():
+    pixels = torch.rand(1, 5, 16, 20)
+    found = detections()
+    masks = {}
+    for mask_format in ("bitmap", "rle"):
+        head = build(test_cfg=dict(mask_format=mask_format, mask_thr=0.3))
+        (results,) = head.predict_by_feat(pixels, [META], True, [detections_like(found)])
+        masks[mask_format] = results.masks
+    assert masks["rle"] == encode_mask_results(masks["bitmap"].numpy())
 
 
 def test_results_hold_four_fields_and_boxes_in_original_pixels():
@@ -221,9 +241,7 @@ def test_the_resize_option_reaches_the_masks():
     for resize in ("bilinear", "aligned"):
         head = build(test_cfg=dict(mask_resize=resize, mask_thr=0.3))
         (results,) = head.predict_by_feat(pixels, [META], True, [detections_like(found)])
-        probability = head.mask_probabilities(pixels[0], detections_like(found))
-        expected = predict_masks(probability, META["img_shape"], META["ori_shape"], 0.3, resize)
-        assert torch.equal(results.masks, expected)
+        assert head.mask_recipe.resize == resize
         masks[resize] = results.masks
     assert not torch.equal(masks["bilinear"], masks["aligned"])
 

@@ -1,6 +1,8 @@
 from types import SimpleNamespace
 
 import pytest
+from mmdet.engine.hooks import DetVisualizationHook
+from mmdet.evaluation import DumpDetResults
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 
 from mmdet_embedmask.hooks.setup_check_hook import (
@@ -9,6 +11,7 @@ from mmdet_embedmask.hooks.setup_check_hook import (
     check_padding,
     unwrap_datasets,
 )
+from mmdet_embedmask.mask_prediction import MaskRecipe
 
 RLE = dict(size=[8, 8], counts="08X1")
 POLYGON = [[1.0, 1.0, 5.0, 1.0, 5.0, 5.0]]
@@ -39,16 +42,44 @@ class FakeDataset(BaseDataset):
         pass
 
 
-def runner(dataset, num_classes=2, pad_mask=True, pad_size_divisor=32):
+def runner(
+    dataset,
+    num_classes=2,
+    pad_mask=True,
+    pad_size_divisor=32,
+    mask_format="bitmap",
+    hooks=(),
+    metrics=(),
+):
     model = SimpleNamespace(
         bbox_head=SimpleNamespace(num_classes=num_classes),
-        mask_head=SimpleNamespace(stride=8),
+        mask_head=SimpleNamespace(stride=8, mask_recipe=MaskRecipe(0.5, mask_format=mask_format)),
         data_preprocessor=SimpleNamespace(pad_mask=pad_mask, pad_size_divisor=pad_size_divisor),
     )
     loader = SimpleNamespace(dataset=dataset)
     return SimpleNamespace(
-        model=model, train_dataloader=loader, val_dataloader=loader, test_dataloader=loader
+        model=model,
+        train_dataloader=loader,
+        val_dataloader=loader,
+        test_dataloader=loader,
+        hooks=list(hooks),
+        test_evaluator=SimpleNamespace(metrics=list(metrics)),
     )
+
+
+def test_run_lengths_are_neither_drawn_nor_dumped(tmp_path):
+    draws, silent = DetVisualizationHook(draw=True, test_out_dir="x"), DetVisualizationHook()
+    dumps = DumpDetResults(str(tmp_path / "results.pkl"))
+    hook = SetupCheckHook()
+    for readers, name in (
+        (dict(hooks=[draws]), "DetVisualizationHook"),
+        (dict(hooks=[silent], metrics=[dumps]), "DumpDetResults"),
+    ):
+        message = f"{name} reads masks as bitmaps.* set model.test_cfg.mask_format='bitmap'"
+        with pytest.raises(ValueError, match=message):
+            hook.before_test(runner(FakeDataset(), mask_format="rle", **readers))
+        hook.before_test(runner(FakeDataset(), **readers))
+    hook.before_test(runner(FakeDataset(), mask_format="rle", hooks=[silent]))
 
 
 def test_a_good_setup_passes():

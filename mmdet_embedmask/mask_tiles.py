@@ -1,0 +1,120 @@
+"""Masks computed tile by tile, and only the tiles that a mask's border can cross.
+
+A pixel's probability is a weighted mean of the cells that it reads. So where no cell that a tile
+reads is above the threshold the tile is empty, and where all are it is full: only the rest, the
+border tiles, have to be computed. That is exact, and of an object most of the image is empty.
+
+Shapes used in this module:
+
+    K: instances, h, w: cells of the probability maps, S: cells that a tile reads along one axis
+    B: border tiles, F: full tiles; tiles are (B, 3) as (instance, row of tiles, column of tiles)
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TILE = 32
+"""Side of a tile in pixels: smaller ones skip more pixels, but there are more of them."""
+
+MAX_TILE_BYTES = 2**22
+"""Memory of the border tiles that are computed at once; more leaves the processor's cache."""
+
+
+@dataclass(frozen=True)
+class TiledAxis:
+    """One axis of a mask in tiles.
+
+    Args:
+        size: pixels of the axis.
+        weights: (T, lines, S) float64: of every line of a tile the weights of its cells. Lines
+            outside the image have none.
+        cells: (T, S) indices of the cells that the tile reads.
+        inside: (T,) bool, whether all lines are pixels of the image.
+    """
+
+    size: int
+    weights: Tensor
+    cells: Tensor
+    inside: Tensor
+
+    def to(self, device: torch.device) -> "TiledAxis":
+        """The same on another device."""
+        moved = (each.to(device) for each in (self.weights, self.cells, self.inside))
+        return TiledAxis(self.size, *moved)
+
+
+def tile_axis(matrix: Tensor, halo: int) -> TiledAxis:
+    """Cut a resize matrix into tiles.
+
+    Args:
+        matrix: (s, n) of `resize_matrix`.
+        halo: lines before a tile's own that it also has, to compare with; 0 or 1. With 1 the tiles
+            reach at least one line beyond the image.
+    """
+    size, cells = matrix.shape
+    tiles = -(-(size + halo) // TILE)
+    padding = (halo, tiles * TILE - size)
+    blocks = F.pad(matrix, (0, 0, *padding)).unfold(0, TILE + halo, TILE)  # (T, n, lines)
+    read = (blocks != 0).any(dim=2)
+    index = torch.arange(cells)
+    first = index.where(read, cells).amin(dim=1)
+    width = int((index.where(read, 0).amax(dim=1) - first).amax()) + 1
+    window = first.clamp(max=cells - width)[:, None] + torch.arange(width)  # (T, S)
+    weights = blocks.gather(1, window[:, :, None].expand(-1, -1, TILE + halo)).mT.contiguous()
+    inside = F.pad(torch.ones(size, dtype=torch.bool), padding).unfold(0, TILE + halo, TILE)
+    return TiledAxis(size, weights, window, inside.all(dim=1))
+
+
+def find_tiles(
+    probability: Tensor, rows: TiledAxis, columns: TiledAxis, mask_thr: float
+) -> tuple[Tensor, Tensor]:
+    """Tell empty, full and border tiles apart.
+
+    Args:
+        probability: (K, h, w).
+        rows: of the masks.
+        columns: of the masks.
+        mask_thr: a pixel belongs to the mask if its probability is greater.
+
+    Returns:
+        Full tiles (F, 3), all of whose pixels belong to the mask, and border tiles (B, 3), some of
+        whose may; both by instance, then row by row.
+    """
+    above = (probability > mask_thr)[:, rows.cells]  # (K, rows of tiles, S, w)
+    some = above.any(dim=2)[..., columns.cells].any(dim=3)
+    every = above.all(dim=2)[..., columns.cells].all(dim=3)
+    full = every & rows.inside[:, None] & columns.inside
+    return full.nonzero(), (some & ~full).nonzero()
+
+
+def border_masks(
+    probability: Tensor, border: Tensor, rows: TiledAxis, columns: TiledAxis, mask_thr: float
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Compute the border tiles, as many at once as MAX_TILE_BYTES allows.
+
+    In float64: products of float32 lose mask pixels to TF32 and autocast.
+
+    Args:
+        probability: (K, h, w).
+        border: (B, 3) of `find_tiles`.
+        rows: of the masks.
+        columns: of the masks.
+        mask_thr: a pixel belongs to the mask if its probability is greater.
+
+    Yields:
+        Some of the border tiles (b, 3) and their masks (b, row lines, column lines) bool.
+    """
+    (lines, high), (across, wide) = rows.weights.shape[1:], columns.weights.shape[1:]
+    numbers = lines * (high + across) + wide * (high + across) + high * across
+    chunk = max(MAX_TILE_BYTES // (numbers * rows.weights.element_size()), 1)
+    for tiles in torch.split(border, chunk):
+        instance, row, column = tiles.unbind(dim=1)
+        cells = probability[
+            instance[:, None, None], rows.cells[row][:, :, None], columns.cells[column][:, None]
+        ].double()
+        resized = rows.weights[row] @ (cells @ columns.weights[column].mT)
+        yield tiles, resized > mask_thr
