@@ -9,7 +9,6 @@ all seeds makes the table of them all.
 """
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +16,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  says what is missing before anything else does
-from mmdet_embedmask.benchmark.ablation import (
-    AblationRow,
-    ablation_table,
+from mmdet_embedmask.benchmark.ablation import AblationRow, ablation_table, read_rows
+from mmdet_embedmask.benchmark.training_runs import (
     final_metrics,
     finished_run,
-    read_rows,
+    run_training,
     write_finished,
 )
 from mmdet_embedmask.files import write_bytes, write_json
@@ -72,19 +70,11 @@ def run_options(args: argparse.Namespace, row: AblationRow, seed: int) -> list[s
 
 
 def train(options: Sequence[str], work_dir: Path) -> dict[str, float]:
-    """Train one row with one seed; what it prints goes into a file beside its results."""
+    """Train one row with one seed."""
     config, *settings = options
     command = [sys.executable, str(TOOLS / "train.py"), config, "--work-dir", str(work_dir)]
-    work_dir.mkdir(parents=True, exist_ok=True)
-    log = work_dir / "output.txt"
-    with log.open("w", encoding="utf-8") as output:
-        code = subprocess.run(
-            [*command, "--cfg-options", *settings], stdout=output, stderr=subprocess.STDOUT
-        ).returncode
-    metrics = final_metrics(work_dir)
-    if code or metrics is None:
-        raise SystemExit(f"{work_dir}: training ended with code {code}, see {log}")
-    return metrics
+    run_training([*command, "--cfg-options", *settings], work_dir)
+    return final_metrics(work_dir)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -98,11 +88,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         options = run_options(args, row, seed)
         try:
             metrics = finished_run(work_dir, options)
+            if metrics is None and not args.table_only:
+                metrics = train(options, work_dir)
+                write_finished(work_dir, options, metrics)
         except ValueError as error:
             raise SystemExit(str(error)) from error
-        if metrics is None and not args.table_only:
-            metrics = train(options, work_dir)
-            write_finished(work_dir, options, metrics)
         if metrics is not None:
             results[row.name].append(metrics)
     table = ablation_table(rows, results)

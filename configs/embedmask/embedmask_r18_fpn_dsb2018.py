@@ -1,51 +1,10 @@
-# Nuclei of the 2018 Data Science Bowl, from scratch, small enough for two CPU cores. Below
-# data/dsb2018: train/, val/ and instances_{train,val}.json.
+# Nuclei of the 2018 Data Science Bowl, from scratch, small enough for two CPU cores.
 _base_ = [
     "./_base_/embedmask_small.py",
-    "./_base_/small_coco_format.py",
+    "./_base_/dsb2018.py",
     "./_base_/adamw_short.py",
 ]
 
 # The threshold is the best of 0.50, 0.55 and 0.60 on the training images (mask AP 0.633, 0.649 and
 # 0.627 with seed 0): targets are a little larger than masks, which counts where objects are small.
 model = dict(bbox_head=dict(num_classes=1), test_cfg=dict(mask_thr=0.55))
-
-data_root = "data/dsb2018/"
-metainfo = dict(classes=("nucleus",), palette=[(220, 20, 60)])
-resize = dict(type="Resize", scale=(352, 352), keep_ratio=True)
-train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    resize,
-    dict(type="RandomFlip", prob=[0.25] * 3, direction=["horizontal", "vertical", "diagonal"]),
-    dict(type="PackDetInputs"),
-]
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    resize,
-    dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    dict(
-        type="PackDetInputs",
-        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
-    ),
-]
-train_dataloader = dict(
-    batch_size=4,
-    dataset=dict(
-        data_root=data_root,
-        ann_file="instances_train.json",
-        metainfo=metainfo,
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    dataset=dict(
-        data_root=data_root,
-        ann_file="instances_val.json",
-        metainfo=metainfo,
-        pipeline=test_pipeline,
-    )
-)
-test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + "instances_val.json")
-test_evaluator = val_evaluator

@@ -5,8 +5,6 @@ and nothing else, are carried over to the config that is trained, so that an abl
 configs also runs on other data and at other budgets.
 """
 
-import json
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +13,10 @@ from typing import Any
 import yaml
 from mmengine.config import Config
 
-from ..files import write_json
 from .tables import markdown_table
+from .training_runs import BOX_AP, MASK_AP, mean_and_spread
 
-METRICS = ("coco/bbox_mAP", "coco/segm_mAP")
-
-DONE = "done.json"
-"""Written into a run's folder once it has ended, with its options and metrics."""
+METRICS = (BOX_AP, MASK_AP)
 
 
 @dataclass(frozen=True)
@@ -88,66 +83,21 @@ def published_mask_ap(metafile: Path, dataset: str = "COCO minival") -> dict[str
     }
 
 
-def final_metrics(work_dir: Path) -> dict[str, float] | None:
-    """Box and mask AP (0 to 1) of the last evaluation of the newest run below ``work_dir``.
-
-    Returns:
-        Values of METRICS; None if that run was not evaluated.
-    """
-    logs = sorted(work_dir.glob("*/vis_data/scalars.json"))
-    lines = [json.loads(line) for line in logs[-1].read_text().splitlines()] if logs else []
-    evaluated = [line for line in lines if all(name in line for name in METRICS)]
-    return {name: float(evaluated[-1][name]) for name in METRICS} if evaluated else None
-
-
-def finished_run(work_dir: Path, options: Sequence[str]) -> dict[str, float] | None:
-    """What a run has ended with; None if it was not run, or was interrupted.
-
-    Args:
-        work_dir: of the run.
-        options: that it must have been run with.
-
-    Raises:
-        ValueError: if it was run with others.
-    """
-    done = work_dir / DONE
-    if not done.exists():
-        return None
-    content = json.loads(done.read_text())
-    if content["options"] != list(options):
-        raise ValueError(
-            f"{work_dir} holds a run with other options, {content['options']}: take another "
-            "--work-dir, or remove that folder"
-        )
-    return content["metrics"]
-
-
-def write_finished(work_dir: Path, options: Sequence[str], metrics: dict[str, float]) -> None:
-    """Mark a run as finished, for `finished_run`."""
-    write_json(work_dir / DONE, dict(options=list(options), metrics=metrics))
-
-
 def ablation_table(rows: Sequence[AblationRow], results: dict[str, list[dict[str, float]]]) -> str:
     """Markdown table of mean and spread (lowest to highest) beside the paper's column.
 
     Args:
         rows: in the order of the table.
-        results: of each row's name, one `final_metrics` a seed.
+        results: of each row's name, one `training_runs.final_metrics` a seed.
     """
     header = ["row", "changes", "runs", "box AP", "mask AP", "mask AP of the paper (COCO)"]
     lines = []
     for row in rows:
         runs = results.get(row.name, [])
         settings = ", ".join(f"{key}={value}" for key, value in row.settings.items()) or "none"
-        figures = [_mean_and_spread([run[name] for run in runs]) for name in METRICS]
+        figures = ["not run", "not run"]
+        if runs:
+            figures = [mean_and_spread([run[name] for run in runs], scale=100) for name in METRICS]
         published = "" if row.published is None else f"{row.published:.1f}"
         lines.append([row.name, settings, str(len(runs)), *figures, published])
     return markdown_table(header, lines)
-
-
-def _mean_and_spread(values: list[float]) -> str:
-    """Percent, as '41.2 (40.1 to 42.0)'."""
-    if not values:
-        return "not run"
-    percent = [100 * value for value in values]
-    return f"{statistics.mean(percent):.1f} ({min(percent):.1f} to {max(percent):.1f})"

@@ -1,16 +1,11 @@
-import json
-
 import pytest
 
 from mmdet_embedmask.benchmark.ablation import (
     AblationRow,
     ablation_table,
     changed_settings,
-    final_metrics,
-    finished_run,
     published_mask_ap,
     read_rows,
-    write_finished,
 )
 
 
@@ -46,32 +41,6 @@ def test_rows_are_read_from_configs_and_metafile(tmp_path):
         AblationRow("base", {}, None),
         AblationRow("small", {"head.dim": 4}, 34.4),
     ]
-
-
-def write_log(folder, *lines):
-    folder.mkdir(parents=True)
-    (folder / "scalars.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def test_final_metrics_are_the_last_of_the_newest_run(tmp_path):
-    assert final_metrics(tmp_path) is None
-    evaluated = [{"coco/bbox_mAP": 0.1 * i, "coco/segm_mAP": 0.2 * i} for i in (1, 2)]
-    write_log(tmp_path / "20260101_000000" / "vis_data", {"loss": 1.0}, *evaluated)
-    assert final_metrics(tmp_path) == {"coco/bbox_mAP": 0.2, "coco/segm_mAP": 0.4}
-    write_log(tmp_path / "20260102_000000" / "vis_data", {"loss": 1.0})
-    assert final_metrics(tmp_path) is None  # a newer run that was interrupted
-
-
-def test_only_a_run_that_ended_with_the_same_options_is_finished(tmp_path):
-    evaluated = {"coco/bbox_mAP": 0.1, "coco/segm_mAP": 0.2}
-    # Evaluated on the way, and then killed.
-    write_log(tmp_path / "20260101_000000" / "vis_data", evaluated, {"loss": 1.0})
-    options = ["config.py", "randomness.seed=0"]
-    assert finished_run(tmp_path, options) is None
-    write_finished(tmp_path, options, evaluated)
-    assert finished_run(tmp_path, options) == evaluated
-    with pytest.raises(ValueError, match=r"other options, \['config.py', .* another --work-dir"):
-        finished_run(tmp_path, ["config.py", "randomness.seed=1"])
 
 
 def test_table_of_mean_and_spread():

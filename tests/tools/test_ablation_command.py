@@ -1,7 +1,6 @@
 """The ablation command, with training replaced by a program that writes what a run leaves."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,21 +20,21 @@ def ablation(monkeypatch):
 
 
 @pytest.fixture
-def trained(monkeypatch):
+def trained(ablation, monkeypatch):
     """Commands that would have trained; each run ends with a mask AP of 0.4 + seed / 10."""
     commands = []
 
-    def run(command, **_):
+    def run(command, work_dir):
         commands.append([str(part) for part in command])
-        work_dir = Path(command[command.index("--work-dir") + 1])
+        assert command[command.index("--work-dir") + 1] == str(work_dir)
         (seed,) = [part for part in commands[-1] if part.startswith("randomness.seed=")]
         metrics = {"coco/bbox_mAP": 0.5, "coco/segm_mAP": 0.4 + int(seed[-1]) / 10}
         log = work_dir / "20260101_000000" / "vis_data" / "scalars.json"
         log.parent.mkdir(parents=True)
         log.write_text(json.dumps(metrics) + "\n")
-        return subprocess.CompletedProcess(command, 0)
+        return 10**9
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(ablation, "run_training", run)
     return commands
 
 
@@ -73,10 +72,8 @@ def test_every_row_and_seed_is_trained_once_with_its_settings(ablation, trained,
 
 
 def test_a_failed_run_names_its_output(ablation, monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 3)
-    )
-    with pytest.raises(SystemExit, match=r"base.seed_0: .* code 3, see .*output.txt"):
+    monkeypatch.setattr(ablation, "TOOLS", tmp_path)  # where there is no train.py
+    with pytest.raises(SystemExit, match=r"base.seed_0: .* code 2, see .*output.txt"):
         ablation.main([str(CONFIG), "--work-dir", str(tmp_path), "--seeds", "0"])
 
 

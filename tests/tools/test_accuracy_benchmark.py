@@ -1,0 +1,96 @@
+"""The accuracy benchmark, with training replaced by a program that writes what a run leaves."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from runs import CONFIGS
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = str(CONFIGS / "embedmask_r18_fpn_dsb2018.py")
+PEER = str(CONFIGS / "peers" / "condinst_r18_fpn_dsb2018.py")
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import accuracy_benchmark
+
+    return accuracy_benchmark
+
+
+@pytest.fixture
+def trained(tool, monkeypatch):
+    """Configs that would have been trained; each run ends with a mask AP of 0.4 + seed / 10."""
+    configs = []
+
+    def run(command, work_dir):
+        assert command[:2] == [sys.executable, str(ROOT / "tools" / "train.py")]
+        assert command[3:] == ["--work-dir", str(work_dir)]
+        configs.append(Config.fromfile(command[2]))
+        metrics = {"coco/bbox_mAP": 0.5, "coco/segm_mAP": 0.4 + configs[-1].randomness.seed / 10}
+        log = work_dir / "20260101_000000" / "vis_data" / "scalars.json"
+        log.parent.mkdir(parents=True)
+        log.write_text("\n".join(map(json.dumps, (dict(loss=1.0, time=0.5), metrics))))
+        return 10**9
+
+    monkeypatch.setattr(tool, "run_training", run)
+    return configs
+
+
+def test_every_detector_and_seed_is_trained_once_on_the_data(tool, trained, tmp_path, capsys):
+    data = {}
+    for name in ("train", "val"):
+        (tmp_path / name).mkdir()
+        data[name] = [str(tmp_path / f"{name}.json"), str(tmp_path / name)]
+        Path(data[name][0]).write_text(json.dumps(dict(categories=[dict(name="a")] * 3)))
+    command = [OURS, PEER, "--work-dir", str(tmp_path / "runs"), "--iterations", "60"]
+    command += ["--batch-size", "3", "--train", *data["train"], "--val", *data["val"]]
+    tool.main([*command, "--seeds", "0", "2", "--cfg-options", "optim_wrapper.optimizer.lr=0.5"])
+    assert [(c.model.type, c.randomness.seed) for c in trained] == [
+        ("EmbedMask", 0),
+        ("CondInst", 0),
+        ("EmbedMask", 2),
+        ("CondInst", 2),
+    ]
+    for config in trained:
+        assert config.train_cfg.max_iters == 60 and config.train_dataloader.batch_size == 3
+        assert config.model.bbox_head.num_classes == 3
+        assert config.train_dataloader.dataset.ann_file == data["train"][0]
+        assert config.optim_wrapper.optimizer.lr == 0.5
+    table = (tmp_path / "runs" / "accuracy.md").read_text()
+    assert "50.0 (40.0 to 60.0)" in table and table in capsys.readouterr().out
+    # What is finished is not trained again; --table-only trains nothing.
+    options = ["--cfg-options", "optim_wrapper.optimizer.lr=0.5"]
+    tool.main([*command, "--seeds", "0", "1", "2", "--table-only", *options])
+    assert len(trained) == 4
+    tool.main([*command, "--seeds", "0", "1", *options])
+    assert [c.randomness.seed for c in trained[4:]] == [1, 1]
+    with pytest.raises(SystemExit, match="holds a run with other options"):
+        tool.main([*command, "--seeds", "0"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no.py"], "no.py is not a file"),
+        ([OURS, OURS], "need different file names"),
+        ([OURS, "--train", OURS, "."], "--train and --val belong together"),
+        ([OURS, "--train", "no.json", ".", "--val", OURS, "."], "no.json is not a file"),
+        ([OURS, "--train", OURS, ".", "--val", OURS, "none"], "none is not a folder"),
+        ([OURS, "--iterations", "0"], "--iterations 0 must be at least 1"),
+        ([OURS, "--batch-size", "-1"], "--batch-size -1 must be at least 1"),
+        (
+            [OURS, str(CONFIGS / "embedmask_r50_fpn_1x_coco.py")],
+            "make them equal with --iterations",
+        ),
+    ],
+)
+def test_bad_arguments_are_told_before_training(
+    tool, trained, tmp_path, capsys, arguments, message
+):
+    with pytest.raises(SystemExit) as exit_:
+        tool.main([*arguments, "--work-dir", str(tmp_path)])
+    assert message in f"{exit_.value} {capsys.readouterr().err}" and not trained

@@ -1,0 +1,134 @@
+r"""Train several detectors by the same budget with several seeds: one table of what each reaches.
+
+python tools/accuracy_benchmark.py CONFIG [CONFIG ...] --work-dir DIR --seeds 0 1 2 \
+    --train TRAIN.json TRAIN_IMAGES --val VAL.json VAL_IMAGES --iterations 400 --batch-size 2
+
+Runs that are finished in DIR are not repeated, so an interrupted command goes on where it stopped.
+Several machines can share DIR with other seeds each; afterwards --table-only with all seeds makes
+the table of them all.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from tqdm import tqdm
+
+import mmdet_embedmask  # noqa: F401  says what is missing before anything else does
+from mmdet_embedmask.benchmark.accuracy import (
+    CocoSplit,
+    accuracy_table,
+    check_equal_budgets,
+    read_result,
+    set_iterations,
+    use_data_set,
+)
+from mmdet_embedmask.benchmark.training_runs import finished_run, run_training, write_finished
+from mmdet_embedmask.detector import load_config
+from mmdet_embedmask.files import write_bytes, write_json
+
+TOOLS = Path(__file__).resolve().parent
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("configs", type=Path, nargs="+", metavar="CONFIG")
+    parser.add_argument("--work-dir", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    for split in ("train", "val"):
+        parser.add_argument(
+            f"--{split}",
+            type=Path,
+            nargs=2,
+            metavar=("JSON", "IMAGES"),
+            help="COCO annotations and image folder (the configs' own data)",
+        )
+    parser.add_argument("--iterations", type=int, help="of every run (the configs' own)")
+    parser.add_argument("--batch-size", type=int, help="images an iteration (the configs' own)")
+    parser.add_argument("--table-only", action="store_true", help="train nothing")
+    parser.add_argument(
+        "--cfg-options", nargs="+", action=DictAction, help="key=value ..., for every run"
+    )
+    args = parser.parse_args(argv)
+    _check(parser, args)
+    return args
+
+
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    for path in args.configs:
+        if not path.is_file():
+            parser.error(f"{path} is not a file")
+    names = [path.stem for path in args.configs]
+    if len(set(names)) < len(names):
+        parser.error(f"the configs need different file names, not {names}")
+    if (args.train is None) != (args.val is None):
+        parser.error("--train and --val belong together: give both or none")
+    for annotations, images in filter(None, (args.train, args.val)):
+        if not annotations.is_file():
+            parser.error(f"{annotations} is not a file")
+        if not images.is_dir():
+            parser.error(f"{images} is not a folder")
+    for name in ("iterations", "batch_size"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name.replace('_', '-')} {value} must be at least 1")
+
+
+def read_configs(args: argparse.Namespace) -> dict[str, Config]:
+    """Every config with the command's budget and data, by name."""
+    configs = {}
+    for path in args.configs:
+        config = load_config(path)
+        if args.iterations:
+            set_iterations(config, args.iterations)
+        if args.batch_size:
+            config.train_dataloader.batch_size = args.batch_size
+        if args.train:
+            use_data_set(config, CocoSplit(*args.train), CocoSplit(*args.val))
+        config.merge_from_dict(args.cfg_options or {})
+        configs[path.stem] = config
+    check_equal_budgets(configs)
+    return configs
+
+
+def train(config: Config, work_dir: Path) -> dict[str, float]:
+    """Train one detector with one seed."""
+    path = work_dir / "config.py"
+    write_bytes(path, config.pretty_text.encode())
+    command = [sys.executable, str(TOOLS / "train.py"), str(path), "--work-dir", str(work_dir)]
+    return read_result(work_dir, run_training(command, work_dir))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train what is missing; print and write the table."""
+    args = parse_args(argv)
+    try:
+        configs = read_configs(args)
+        results: dict[str, list[dict[str, float]]] = {name: [] for name in configs}
+        runs = [(name, seed) for seed in args.seeds for name in configs]
+        for name, seed in tqdm(runs, unit="run", disable=None):
+            work_dir = args.work_dir / name / f"seed_{seed}"
+            config = configs[name].copy()
+            config.merge_from_dict({"randomness.seed": seed})
+            options = config.pretty_text.splitlines()
+            metrics = finished_run(work_dir, options)
+            if metrics is None and not args.table_only:
+                metrics = train(config, work_dir)
+                write_finished(work_dir, options, metrics)
+            if metrics is not None:
+                results[name].append(metrics)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
+    table = accuracy_table(results)
+    write_bytes(args.work_dir / "accuracy.md", f"{table}\n".encode())
+    write_json(args.work_dir / "accuracy.json", results)
+    print(table)
+
+
+if __name__ == "__main__":
+    main()
