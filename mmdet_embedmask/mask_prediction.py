@@ -11,11 +11,13 @@ of the pixels (four times the pixel embedding). Run lengths need about 100 bytes
 at which one of the masks that are coupled at once changes.
 """
 
+import math
+import mmap
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -188,10 +190,17 @@ def _parts(num_instances: int, cells: int) -> list[slice]:
 
 
 def _empty_masks(shape: tuple[int, int, int], device: torch.device) -> Tensor:
-    """Masks without a pixel: on the CPU of memory that costs nothing until it is written to."""
-    if device.type == "cpu":
-        return torch.from_numpy(np.zeros(shape, dtype=np.bool_))
-    return torch.zeros(shape, dtype=torch.bool, device=device)
+    """Masks without a pixel: on the CPU of memory that costs nothing until it is written to.
+
+    Fresh memory of the system is zero. `torch.zeros` would write it, and `numpy.zeros` asks for
+    huge pages, of which the system clears each as a whole: with few pixels to set, both take longer
+    than all else.
+    """
+    size = math.prod(shape)
+    if device.type != "cpu" or size == 0 or sys.platform == "win32":
+        return torch.zeros(shape, dtype=torch.bool, device=device)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return torch.frombuffer(memory, dtype=torch.bool).view(shape)
 
 
 def _draw_masks(

@@ -1,42 +1,101 @@
 """Detectors and images to measure, from configs, with or without trained weights."""
 
 from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
-from mmdet.models.detectors.single_stage_instance_seg import SingleStageInstanceSegmentor
+import torch.nn.functional as F
+from mmdet.models.detectors.base import BaseDetector
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.utils import get_test_pipeline_cfg
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from ..detector import load_config
+from ..detector import build_detector, load_config
+from .clocks import clock_for
+from .fixed_instances import candidate_threshold, keep_instances, set_score_thr
+from .stages import Subject
 
 MIN_SIZE = 32
-"""Pixels: the backbone and P5 need as many."""
+"""Pixels: the backbone and P5 need as many, and multiples of it."""
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """The images that are measured on.
+
+    Args:
+        size: (height, width) of an image of noise.
+        original_size: (height, width) of the masks; None: as large as the image.
+        path: an image file instead, resized by the config's test pipeline.
+        number: of images in the batch.
+    """
+
+    size: tuple[int, int] = (800, 1333)
+    original_size: tuple[int, int] | None = None
+    path: Path | None = None
+    number: int = 1
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """A detector and how it is run.
+
+    Args:
+        config: a file, or 'mmdet::' and a config of MMDetection.
+        checkpoint: trained weights; None: untrained.
+        cfg_options: settings that replace the config's.
+        instances: that every image has; None: what the detector finds.
+        run_lengths: masks as run lengths, straight from EmbedMask, encoded of other detectors.
+        device: 'cpu' or 'cuda'.
+        amp: run under autocast.
+        channels_last: memory format of weights and images.
+        compile: compile backbone, neck and heads with torch.compile.
+    """
+
+    config: str
+    checkpoint: Path | None = None
+    cfg_options: dict[str, Any] = field(default_factory=dict)
+    instances: int | None = None
+    run_lengths: bool = False
+    device: str = "cpu"
+    amp: bool = False
+    channels_last: bool = False
+    compile: bool = False
+
+    @property
+    def name(self) -> str:
+        """The config's file name."""
+        return Path(self.config).stem
 
 
 def load_detector_config(
-    path: Path,
-    base: type[nn.Module] = SingleStageInstanceSegmentor,
+    path: Path | str,
+    base: type[nn.Module] = BaseDetector,
     cfg_options: dict[str, Any] | None = None,
 ) -> Config:
     """Read a config and see that its model can be measured.
 
     Args:
-        path: the config file.
+        path: a file, or 'mmdet::' and a config of MMDetection.
         base: class that the model must be or derive from.
         cfg_options: settings that replace the file's.
 
     Raises:
         ValueError: if the config has no model of this class.
     """
-    config = load_config(path, cfg_options)
+    if "::" in str(path):
+        config = get_config(str(path))
+        config.merge_from_dict(cfg_options or {})
+    else:
+        config = load_config(Path(path), cfg_options)
     init_default_scope(config.get("default_scope", "mmdet"))
     name = config.get("model", {}).get("type")
     model_class = MODELS.get(name) if isinstance(name, str) else name
@@ -48,30 +107,94 @@ def load_detector_config(
     return config
 
 
-def fix_instances(config: Config, instances: int) -> None:
-    """Let the model give the best ``instances`` candidates, whatever their scores and overlaps.
-
-    Untrained models, and models of different quality, then have the same number of masks to make.
-    Candidates stay limited by the config's ``nms_pre`` a level.
+def prepare(spec: DetectorSpec, image: ImageSpec, score_thr: float | None = None) -> Subject:
+    """Build a detector and its images.
 
     Args:
-        config: changed in place.
-        instances: number of detections, at least 1.
+        spec: the detector.
+        image: what it runs on.
+        score_thr: of a subject that was prepared before with the same number of instances. None: it
+            is found, by two inferences.
+
+    Raises:
+        ValueError: if the config has no detector or the image cannot be read.
     """
-    config.model.test_cfg.update(
-        score_thr=0.0,
-        max_per_img=instances,
-        min_bbox_size=-1,
-        nms=ConfigDict(type="nms", iou_threshold=1.0),
-    )
+    config = load_detector_config(spec.config, cfg_options=spec.cfg_options)
+    if spec.instances:
+        keep_instances(config, spec.instances)
+    if spec.run_lengths and config.model.type == "EmbedMask":
+        config.model.test_cfg.mask_format = "rle"
+    images = load_images(config, image)
+    torch.manual_seed(0)
+    model = build_detector(config, spec.checkpoint, spec.device)
+    data = model.data_preprocessor(images, training=False)
+    # Some detectors leave padding to their pipelines.
+    height, width = data["inputs"].shape[-2:]
+    data["inputs"] = F.pad(data["inputs"], (0, -width % MIN_SIZE, 0, -height % MIN_SIZE))
+    if spec.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+        data["inputs"] = data["inputs"].contiguous(memory_format=torch.channels_last)
+    if spec.instances and score_thr is None:
+        score_thr = candidate_threshold(model, data, spec.instances)
+    if score_thr is not None:
+        set_score_thr(model, score_thr)
+    if spec.compile:
+        for name in ("backbone", "neck", "bbox_head", "mask_head", "rpn_head"):
+            module = getattr(model, name, None)
+            if module is not None:
+                module.forward = torch.compile(module.forward)
+    clock = clock_for(torch.device(spec.device))
+    return Subject(spec.name, model, data, clock, spec.amp, spec.run_lengths, score_thr)
 
 
-def random_image(height: int, width: int, seed: int = 0) -> dict[str, list[Any]]:
-    """A batch of one image of noise, as a test data loader gives it."""
+def check_instances(subject: Subject, instances: int) -> None:
+    """Check by one inference that a subject gives the wanted number of instances.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    found = {len(sample.pred_instances) for sample in subject.predict()}
+    if found != {instances}:
+        raise ValueError(
+            f"{subject.name} gives {sorted(found)} instances an image instead of {instances}: take "
+            "fewer with --instances, or a larger image"
+        )
+
+
+def load_images(config: Config, image: ImageSpec) -> dict[str, list[Any]]:
+    """A batch of images as a test data loader gives it.
+
+    Raises:
+        ValueError: if the file is no image.
+    """
+    if image.path is not None:
+        batch = image_from_file(config, image.path)
+    else:
+        batch = random_image(*image.size, original_size=image.original_size)
+    (pixels,), (sample,) = batch["inputs"], batch["data_samples"]
+    number = range(image.number)
+    return dict(inputs=[pixels for _ in number], data_samples=[sample.clone() for _ in number])
+
+
+def random_image(
+    height: int, width: int, seed: int = 0, original_size: tuple[int, int] | None = None
+) -> dict[str, list[Any]]:
+    """A batch of one image of noise, as a test data loader gives it.
+
+    Args:
+        height: of the network input in pixels.
+        width: of the network input in pixels.
+        seed: of the noise.
+        original_size: (height, width) of the image before it was resized; None: it was not.
+    """
     generator = torch.Generator().manual_seed(seed)
     size = (height, width)
+    original = size if original_size is None else original_size
     image = torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8)
-    meta = dict(img_id=0, img_shape=size, ori_shape=size, scale_factor=(1.0, 1.0))
+    factor = (width / original[1], height / original[0])
+    meta = dict(
+        img_id=0, img_shape=size, ori_shape=original, scale_factor=factor, batch_input_shape=size
+    )
     return dict(inputs=[image], data_samples=[DetDataSample(metainfo=meta)])
 
 

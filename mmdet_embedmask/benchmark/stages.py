@@ -1,17 +1,122 @@
-"""Where inference spends its time: the detector's own parts, called as its ``predict`` does."""
+"""Where inference spends its time: a detector's own methods, with a clock between them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any, Protocol
 
 import torch
-from mmdet.models.detectors.single_stage_instance_seg import SingleStageInstanceSegmentor
+from mmdet.structures import SampleList
 from mmdet.structures.mask import encode_mask_results
-from mmengine.structures import InstanceData
+from mmengine.model import BaseModel
 from tqdm import trange
 
 from .clocks import Clock
-from .stage_times import StageTimes
+
+STAGES = ("backbone", "neck", "heads", "boxes", "mask head", "masks", "encoding", "rest")
+"""'heads' predict classes and boxes (of Mask R-CNN the second stage too), 'boxes' decodes and
+suppresses, 'mask head' is the network of the masks, 'masks' brings them to the original size,
+'encoding' are COCO's run lengths where they are asked for and not made by 'masks', 'rest' all else.
+RTMDet-Ins suppresses boxes in 'masks', SOLOv2 has no boxes."""
+
+TIMED_METHODS = (
+    ("backbone", "forward", "backbone"),
+    ("neck", "forward", "neck"),
+    ("rpn_head", "forward", "heads"),
+    ("rpn_head", "predict_by_feat", "boxes"),
+    ("roi_head", "predict_bbox", "heads"),
+    ("roi_head.bbox_head", "predict_by_feat", "boxes"),
+    ("roi_head", "_mask_forward", "mask head"),
+    ("roi_head.mask_head", "predict_by_feat", "masks"),
+    ("bbox_head", "forward", "heads"),
+    ("bbox_head", "predict_by_feat", "boxes"),
+    ("bbox_head.mask_head", "forward", "mask head"),
+    ("bbox_head", "_bbox_mask_post_process", "masks"),
+    ("mask_head", "forward", "mask head"),
+    ("mask_head", "predict_by_feat", "masks"),
+)
+"""Module and method of MMDetection's detectors, and the stage that it is."""
+
+
+class StageWatch(Protocol):
+    """Is told when a stage begins and ends."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Entered around what belongs to the stage."""
+
+
+@dataclass
+class StageClock:
+    """Attributes time to stages; of nested ones to the inner.
+
+    Args:
+        clock: takes the times.
+    """
+
+    clock: Clock
+    _running: list[str] = field(default_factory=lambda: ["rest"])
+    _labels: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside as this stage."""
+        self._switch()
+        self._running.append(name)
+        try:
+            yield
+        finally:
+            self._switch()
+            self._running.pop()
+
+    def _switch(self) -> None:
+        self.clock.mark()
+        self._labels.append(self._running[-1])
+
+    def start(self) -> None:
+        """Begin a run."""
+        self._labels.clear()
+        self.clock.mark()
+
+    def stop(self) -> dict[str, float]:
+        """End the run: milliseconds of each of STAGES."""
+        self._switch()
+        times = dict.fromkeys(STAGES, 0.0)
+        for name, milliseconds in zip(self._labels, self.clock.intervals(), strict=True):
+            times[name] += milliseconds
+        return times
+
+
+@contextmanager
+def watched_methods(model: BaseModel, watch: StageWatch) -> Iterator[None]:
+    """Enter a stage of the watch in each of a detector's TIMED_METHODS that it has."""
+    wrapped = []
+    for path, method, stage in TIMED_METHODS:
+        module = _module(model, path)
+        if hasattr(module, method):
+            setattr(module, method, _watched(getattr(module, method), stage, watch))
+            wrapped.append((module, method))
+    try:
+        yield
+    finally:
+        for module, method in wrapped:
+            delattr(module, method)
+
+
+def _module(model: BaseModel, path: str) -> Any:
+    module: Any = model
+    for name in path.split("."):
+        module = getattr(module, name, None)
+    return module
+
+
+def _watched(method: Callable[..., Any], stage: str, watch: StageWatch) -> Callable[..., Any]:
+    @wraps(method)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        with watch.stage(stage):
+            return method(*args, **kwargs)
+
+    return watched
 
 
 @dataclass(frozen=True)
@@ -20,52 +125,48 @@ class Subject:
 
     Args:
         name: of the detector.
-        model: in eval mode; EmbedMask, or a detector that predicts in the same steps (CondInst).
-        data: one image as the data preprocessor gives it: ``inputs`` (1, 3, H, W) and
-            ``data_samples``.
+        model: any detector of MMDetection, in eval mode.
+        data: images as the data preprocessor gives them: ``inputs`` and ``data_samples``.
         clock: fits the model's device.
         amp: run under autocast.
+        run_lengths: masks are wanted as COCO's run lengths.
+        score_thr: that gives a fixed number of instances; None: the number is not fixed.
     """
 
     name: str
-    model: SingleStageInstanceSegmentor
+    model: BaseModel
     data: dict[str, Any]
     clock: Clock
     amp: bool = False
+    run_lengths: bool = False
+    score_thr: float | None = None
+
+    @torch.no_grad()
+    def predict(self, watch: StageWatch | None = None) -> SampleList:
+        """Predict once; if run lengths are wanted, bitmaps are encoded, which the watch is told."""
+        inputs, samples = self.data["inputs"], self.data["data_samples"]
+        with torch.autocast(inputs.device.type, enabled=self.amp):
+            samples = self.model.predict(inputs, samples)
+        for sample in samples:
+            masks = sample.pred_instances.get("masks")
+            if self.run_lengths and torch.is_tensor(masks):
+                with nullcontext() if watch is None else watch.stage("encoding"):
+                    sample.pred_instances.masks = encode_mask_results(masks.cpu().numpy())
+        return samples
 
 
-@torch.no_grad()
-def predict_in_stages(subject: Subject) -> tuple[list[InstanceData], list[list[dict[str, Any]]]]:
-    """Predict once, marking the clock before, between and after the stages.
-
-    Returns:
-        For every image what ``predict`` gives (``bboxes``, ``scores``, ``labels``, ``masks``), and
-        its masks as run-length codes.
-    """
-    model, mark = subject.model, subject.clock.mark
-    inputs, metas = subject.data["inputs"], [s.metainfo for s in subject.data["data_samples"]]
-    with torch.autocast(inputs.device.type, enabled=subject.amp):
-        mark()
-        features = model.backbone(inputs)
-        mark()
-        features = model.neck(features)
-        mark()
-        proposals = model.bbox_head(features)
-        mark()
-        results = model.bbox_head.predict_by_feat(*proposals, batch_img_metas=metas, rescale=False)
-        mark()
-        pixels = model.mask_head(features, results)
-        mark()
-        results = model.mask_head.predict_by_feat(
-            *pixels, batch_img_metas=metas, rescale=True, results_list=results
-        )
-        mark()
-        codes = [encode_mask_results(image.masks.cpu().numpy()) for image in results]
-        mark()
-    return results, codes
+def time_once(subject: Subject) -> tuple[dict[str, float], SampleList]:
+    """Milliseconds of each of STAGES in one prediction, and the prediction."""
+    clock = StageClock(subject.clock)
+    with watched_methods(subject.model, clock):
+        clock.start()
+        samples = subject.predict(clock)
+        return clock.stop(), samples
 
 
-def time_stages(subjects: Sequence[Subject], runs: int, warmup: int) -> list[StageTimes]:
+def time_stages(
+    subjects: Sequence[Subject], runs: int, warmup: int
+) -> list[tuple[list[dict[str, float]], int]]:
     """Time detectors in turns (A B A B ...), so that a drift of the machine hits all alike.
 
     Args:
@@ -73,28 +174,21 @@ def time_stages(subjects: Sequence[Subject], runs: int, warmup: int) -> list[Sta
         runs: measured runs of each, at least 1.
         warmup: runs of each before those, not kept.
 
+    Returns:
+        Of every subject the times of every run, and how many instances a run gave.
+
     Raises:
         ValueError: if there are too few runs.
     """
     if runs < 1 or warmup < 0:
         raise ValueError(f"runs={runs} and warmup={warmup}: take at least 1 and 0")
-    times: list[list[tuple[float, ...]]] = [[] for _ in subjects]
-    detections = [0] * len(subjects)
+    times: list[list[dict[str, float]]] = [[] for _ in subjects]
+    instances = [0] * len(subjects)
     for turn in trange(warmup + runs, unit="turn", disable=None):
         for index, subject in enumerate(subjects):
-            results, _ = predict_in_stages(subject)
-            intervals = subject.clock.intervals()
-            detections[index] = sum(len(image) for image in results)
+            stages, samples = time_once(subject)
+            instances[index] = sum(len(sample.pred_instances) for sample in samples)
+            del samples
             if turn >= warmup:
-                times[index].append(tuple(intervals))
-    return [
-        StageTimes(
-            name=subject.name,
-            image_size=tuple(subject.data["data_samples"][0].img_shape[:2]),
-            padded_size=tuple(subject.data["inputs"].shape[-2:]),
-            mask_size=tuple(subject.data["data_samples"][0].ori_shape[:2]),
-            detections=detections[index],
-            runs=tuple(times[index]),
-        )
-        for index, subject in enumerate(subjects)
-    ]
+                times[index].append(stages)
+    return list(zip(times, instances, strict=True))

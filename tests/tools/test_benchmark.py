@@ -11,8 +11,6 @@ import torch
 from mmengine.config import Config
 from tiny import build_model, model_cfg
 
-from mmdet_embedmask.benchmark.stage_times import STAGES
-
 TOOLS = Path(__file__).parents[2] / "tools"
 
 
@@ -24,9 +22,9 @@ def load_tool(name):
 
 
 @pytest.fixture
-def stage_timing():
+def benchmark():
     threads = torch.get_num_threads()
-    yield load_tool("stage_timing")
+    yield load_tool("benchmark")
     torch.set_num_threads(threads)
 
 
@@ -55,47 +53,41 @@ def cells(line):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_table_and_json(stage_timing, config, tmp_path, capsys):
-    other, out = tmp_path / "other.py", tmp_path / "new" / "times.json"
+def test_table_json_and_plot(benchmark, config, tmp_path, capsys):
+    other, out = tmp_path / "other.py", tmp_path / "new"
     other.write_text(config.read_text())
     short = ("--size", 40, 70, "--runs", 3, "--warmup", 0, "--threads", 1, "--instances", 6)
-    stage_timing(config, other, *short, "--json", out)
-    head, _, *table = capsys.readouterr().out.splitlines()
-    assert head == (
-        f"CPU; CPU threads: 1; torch {torch.__version__}; image 40 x 70, padded to 64 x 96, masks "
-        "of 40 x 70; 6 detections (the best 6 candidates: score_thr=0, max_per_img=6, "
-        "min_bbox_size=-1, nms iou_threshold=1.0); untrained weights; milliseconds: median "
-        "(min - max) of 3 runs after 0"
+    benchmark(config, other, *short, "--memory", "--out", out)
+    printed = capsys.readouterr().out
+    head, _, *table = printed.splitlines()
+    assert head.startswith(
+        f"CPU; CPU threads: 1; torch {torch.__version__}; 1 x image 40 x 70, masks of the image's "
+        "size; 6 instances of 30 candidates in each image; untrained weights; median (lowest to "
+        "highest) of 3 runs in turns after 0; a mask covers of the image: tiny "
     )
-    assert cells(table[0]) == ["stage", "tiny", "other"]
-    rows = [cells(line)[0] for line in table[2:10]]
-    assert rows == [*STAGES[:-1], "total", "rle (not in the total)"]
-    content = json.loads(out.read_text())
-    assert (content["device"], content["runs"], content["instances"]) == ("cpu", 3, 6)
-    assert [d["name"] for d in content["detectors"]] == ["tiny", "other"]
-    for detector in content["detectors"]:
-        assert detector["detections"] == 6
-        assert list(detector["stages_ms"]) == list(STAGES)
-        assert all(0 <= s["minimum"] <= s["median"] <= s["maximum"] for s in stages_of(detector))
-        totals = sorted(sum(run[s] for s in STAGES[:-1]) for run in detector["runs_ms"])
-        expected = dict(minimum=totals[0], median=totals[1], maximum=totals[2])
-        assert detector["total_ms"] == pytest.approx(expected)
+    assert [cells(line)[0] for line in table] == ["detector", "-" * 8, "tiny", "other"]
+    assert (out / "benchmark.md").read_text() == printed
+    assert cv2.imread(str(out / "benchmark.png")).ndim == 3
+    for detector in json.loads((out / "benchmark.json").read_text())["detectors"]:
+        assert detector["instances"] == 6 and len(detector["runs"]) == 3
+        totals = sorted(sum(run.values()) for run in detector["runs"])
+        assert detector["total_ms"]["p50"] == pytest.approx(totals[1])
+        assert detector["memory"]["whole"] >= detector["memory"]["network"] >= 0
+        assert detector["parameters"] == sum(p.numel() for p in build_model().parameters())
+        assert detector["flops"] > 2 * 10**6
 
 
-def stages_of(detector):
-    return [*detector["stages_ms"].values(), detector["total_ms"]]
-
-
-def test_an_image_a_checkpoint_and_autocast(stage_timing, config, tmp_path, capsys):
+def test_an_image_a_checkpoint_and_options(benchmark, config, tmp_path, capsys):
     image, checkpoint = tmp_path / "image.png", tmp_path / "weights.pth"
     cv2.imwrite(str(image), np.random.default_rng(0).integers(0, 256, (48, 96, 3)))
     torch.save(dict(state_dict=build_model().state_dict()), checkpoint)
     arguments = ("--image", image, "--checkpoint", checkpoint, "--runs", 1, "--warmup", 0, "--amp")
-    stage_timing(config, *arguments, "--cfg-options", "model.test_cfg.max_per_img=4")
+    arguments += ("--instances", 0, "--rle", "--channels-last", "--batch", 2)
+    benchmark(config, *arguments, "--cfg-options", "model.test_cfg.max_per_img=4")
     output = capsys.readouterr().out
-    assert "image 32 x 64, padded to 32 x 64, masks of 48 x 96" in output
-    assert "CPU, autocast;" in output
-    assert "4 detections (the config's test settings); trained weights" in output
+    assert "CPU, amp, channels_last;" in output
+    assert f"2 x image {image}, masks of the image's size as run lengths" in output
+    assert "the instances that each finds; trained weights" in output
 
 
 @pytest.mark.parametrize(
@@ -104,47 +96,83 @@ def test_an_image_a_checkpoint_and_autocast(stage_timing, config, tmp_path, caps
         (("--runs", 0), "--runs 0 must be at least 1"),
         (("--warmup", -1), "--warmup -1 must be at least 0"),
         (("--threads", 0), "--threads 0 must be at least 1"),
-        (("--instances", 0), "--instances 0 must be at least 1"),
+        (("--batch", 0), "--batch 0 must be at least 1"),
+        (("--instances", -1), "--instances -1 must be at least 0"),
         (("--size", 16, 640), "--size 16: height and width must be at least 32"),
+        (("--original-size", 0, 640), "--original-size [0, 640]: take at least 1"),
         (("--image", "no.jpg"), "no.jpg is not a file"),
         (("--image", "no.jpg", "--size", 64, 64), "not allowed with argument --image"),
+        (("--image", __file__, "--original-size", 9, 9), "the masks of --image are as large"),
         (("--checkpoint", "no.pth"), "no.pth is not a file"),
         (("--checkpoint", __file__, __file__), "--checkpoint names 2 files for 1 configs"),
-        (("--json", Path(__file__).parent), "is a folder: name a file"),
+        (("--out", __file__), "is a file: name a folder"),
         (("--image", __file__), "is not an image that OpenCV reads"),
-        (("--cfg-options", "model.type=FCOS"), "the model is of type 'FCOS', not of a kind of"),
         (("--cfg-options", "model.type=None"), "the model is of type None, not of a kind of"),
     ],
 )
 def test_bad_arguments_are_told_before_a_model_is_built(
-    stage_timing, config, capsys, monkeypatch, arguments, message
+    benchmark, config, capsys, monkeypatch, arguments, message
 ):
     monkeypatch.setattr("mmdet_embedmask.EmbedMask.__init__", None)
     with pytest.raises(SystemExit) as exit_:
-        stage_timing(config, *arguments)
+        benchmark(config, *arguments)
     assert message in f"{exit_.value} {capsys.readouterr().err}"
 
 
-def test_a_missing_config_and_a_missing_gpu(stage_timing, config, capsys, monkeypatch):
+def test_a_detector_without_the_wanted_instances(benchmark, config):
+    with pytest.raises(SystemExit, match="error: tiny gives .* instead of 99999: take fewer"):
+        benchmark(config, "--size", 64, 64, "--instances", 99999)
+
+
+@pytest.mark.slow
+def test_torch_compile(benchmark, config, capsys):
+    benchmark(config, "--size", 64, 64, "--runs", 1, "--warmup", 1, "--instances", 5, "--compile")
+    assert capsys.readouterr().out.startswith("CPU, compile;")
+
+
+def test_a_missing_config_and_a_missing_gpu(benchmark, config, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit):
-        stage_timing(config, "--device", "cuda")
+        benchmark(config, "--device", "cuda")
     assert "torch finds no CUDA device here, take --device cpu" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        stage_timing(config.with_name("no.py"))
+        benchmark(config.with_name("no.py"))
     assert "no.py is not a file" in capsys.readouterr().err
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_the_gpu(stage_timing, config, tmp_path, capsys):
-    out = tmp_path / "times.json"
-    arguments = ("--device", "cuda", "--size", 64, 64, "--runs", 2, "--amp", "--json", out)
-    stage_timing(config, *arguments)
+def test_on_the_gpu(benchmark, config, tmp_path, capsys):
+    arguments = ("--device", "cuda", "--size", 64, 64, "--runs", 2, "--amp", "--instances", 5)
+    benchmark(config, *arguments, "--memory", "--out", tmp_path / "out")
     assert torch.cuda.get_device_name() in capsys.readouterr().out
-    content = json.loads(out.read_text())
-    assert content["device_name"] == torch.cuda.get_device_name()
+    content = json.loads((tmp_path / "out" / "benchmark.json").read_text())
     assert content["detectors"][0]["total_ms"]["minimum"] > 0
+    assert content["detectors"][0]["memory"]["whole"] > 0
+
+
+def test_the_mask_stage_alone(tmp_path, capsys):
+    out = tmp_path / "masks.json"
+    small = ("--size", 64, 96, "--instances", 3, "--runs", 2, "--warmup", 0, "--json", out)
+    load_tool("mask_benchmark")(*small, "--aligned", "--original-size", 90, 100)
+    lines = capsys.readouterr().out.splitlines()
+    assert "3 objects of 4% of the image, 64 x 96, masks of 90 x 100" in lines[0]
+    assert [cells(line)[0] for line in lines[4:]] == list(json.loads(out.read_text())["times_ms"])
+    assert cells(lines[4])[2] == cells(lines[5])[2] == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--area", 0), "--area 0.0 must be a part of the image"),
+        (("--instances", 0), "--instances 0 must be at least 1"),
+        (("--original-size", 0, 5), "take at least 1 pixel"),
+    ],
+)
+def test_bad_arguments_of_the_mask_stage(capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        load_tool("mask_benchmark")(*arguments)
+    assert message in capsys.readouterr().err
 
 
 def test_parameters_and_flops(model_complexity, config, tmp_path, capsys):

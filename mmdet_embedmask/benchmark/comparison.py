@@ -1,0 +1,116 @@
+"""What a benchmark has measured, as table, JSON and plot."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from .memory import InferenceMemory
+from .stages import STAGES
+from .tables import markdown_table
+
+GIGA = 1e9
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Milliseconds over all runs."""
+
+    p50: float
+    p95: float
+    minimum: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one detector.
+
+    Args:
+        name: of the detector.
+        runs: milliseconds of every run, by stage.
+        instances: of all images of one run.
+        mask_share: mean part of the image that a mask covers; None: it was not looked at.
+        parameters: of the whole detector.
+        flops: of a whole inference, multiply and add counted apart; None: not counted.
+        memory: None: not measured.
+    """
+
+    name: str
+    runs: Sequence[dict[str, float]]
+    instances: int
+    mask_share: float | None
+    parameters: int
+    flops: int | None = None
+    memory: InferenceMemory | None = None
+
+    def stage(self, name: str) -> Spread:
+        """Spread of one of STAGES."""
+        return _spread([run[name] for run in self.runs])
+
+    def total(self) -> Spread:
+        """Spread of the sum of all stages; its median is not the sum of the medians."""
+        return _spread([sum(run.values()) for run in self.runs])
+
+    def to_json(self) -> dict[str, Any]:
+        """What `json` can write; times in milliseconds, memory in bytes."""
+        return asdict(self) | dict(
+            total_ms=asdict(self.total()),
+            stages_ms={name: asdict(self.stage(name)) for name in STAGES},
+        )
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(median(values), float(np.percentile(values, 95)), min(values), max(values))
+
+
+def comparison_table(measured: Sequence[Measured]) -> str:
+    """Markdown: a row a detector, times in milliseconds.
+
+    Median (lowest to highest) of the whole, its ratio to the first detector's, medians of the
+    stages, memory of the network alone and of the whole, parameters and FLOPs.
+    """
+    stages = [name for name in STAGES if any(m.stage(name).maximum > 0 for m in measured)]
+    header = ["detector", "whole (ms)", "p95", "ratio", *stages]
+    header += ["memory, network (MB)", "whole (MB)", "parameters (M)", "GFLOPs"]
+    first = measured[0].total().p50
+    rows = []
+    for m in measured:
+        total = m.total()
+        whole = f"{total.p50:.0f} ({total.minimum:.0f} to {total.maximum:.0f})"
+        times = [f"{m.stage(name).p50:.1f}" for name in stages]
+        memory = ["", ""]
+        if m.memory is not None:
+            memory = [f"{m.memory.network / 1e6:.0f}", f"{m.memory.whole / 1e6:.0f}"]
+        flops = "" if m.flops is None else f"{m.flops / GIGA:.0f}"
+        row = [m.name, whole, f"{total.p95:.0f}", f"{total.p50 / first:.2f}", *times]
+        rows.append([*row, *memory, f"{m.parameters / 1e6:.1f}", flops])
+    return markdown_table(header, rows)
+
+
+def comparison_figure(measured: Sequence[Measured]) -> Figure:
+    """A bar a detector, made of the medians of its stages.
+
+    Returns:
+        The figure; nothing of pyplot's global state is touched.
+    """
+    figure = Figure(figsize=(8, 1.2 + 0.5 * len(measured)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    names = [m.name for m in measured]
+    left = np.zeros(len(measured))
+    for stage in STAGES:
+        widths = np.array([m.stage(stage).p50 for m in measured])
+        if widths.any():
+            axes.barh(names, widths, left=left, label=stage)
+            left += widths
+    axes.invert_yaxis()  # the first detector on top
+    axes.set_xlabel("milliseconds (medians of the stages)")
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure

@@ -1,0 +1,86 @@
+"""Memory of one inference, in a process of its own."""
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from .detectors import DetectorSpec, ImageSpec, prepare
+from .resident_memory import peak_resident_memory, reset_peak, resident_memory
+from .stages import Subject, watched_methods
+
+
+@dataclass(frozen=True)
+class InferenceMemory:
+    """Bytes beyond what was held before: resident, or allocated by torch on a GPU.
+
+    Args:
+        network: peak until masks are made, the network's own.
+        whole: peak of the whole inference.
+    """
+
+    network: int
+    whole: int
+
+
+def inference_memory(
+    spec: DetectorSpec, image: ImageSpec, score_thr: float | None, threads: int
+) -> InferenceMemory:
+    """Measure a detector's first inference in a new process.
+
+    In a process that has run before, memory that it keeps for later would hide a peak.
+
+    Args:
+        spec: the detector.
+        image: what it runs on.
+        score_thr: see `prepare`.
+        threads: CPU threads of torch.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        return pool.submit(_measure, spec, image, score_thr, threads).result()
+
+
+def _measure(
+    spec: DetectorSpec, image: ImageSpec, score_thr: float | None, threads: int
+) -> InferenceMemory:
+    torch.set_num_threads(threads)
+    return memory_of(prepare(spec, image, score_thr))
+
+
+def memory_of(subject: Subject) -> InferenceMemory:
+    """Memory of one prediction in this process."""
+    watch = _Watch(subject.data["inputs"].is_cuda)
+    with watched_methods(subject.model, watch):
+        subject.predict(watch)
+    whole = watch.peak()
+    return InferenceMemory(whole if watch.network is None else watch.network, whole)
+
+
+class _Watch:
+    """Notes the peak at which masks begin to be made."""
+
+    def __init__(self, cuda: bool) -> None:
+        self.network: int | None = None
+        self._cuda = cuda
+        if cuda:
+            torch.cuda.reset_peak_memory_stats()
+            self._before = torch.cuda.memory_allocated()
+        else:
+            reset_peak()
+            self._before = resident_memory()
+
+    def peak(self) -> int:
+        """Peak since the beginning, beyond what was held then."""
+        peak = torch.cuda.max_memory_allocated() if self._cuda else peak_resident_memory()
+        return peak - self._before
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Called around every stage."""
+        if name == "masks" and self.network is None:
+            self.network = self.peak()
+        yield

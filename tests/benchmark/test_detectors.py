@@ -1,0 +1,113 @@
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+from mmengine.config import Config
+from runs import CONFIGS
+from tiny import model_cfg
+
+from mmdet_embedmask.benchmark.detectors import (
+    DetectorSpec,
+    ImageSpec,
+    check_instances,
+    load_detector_config,
+    prepare,
+    random_image,
+)
+from mmdet_embedmask.benchmark.memory import memory_of
+from mmdet_embedmask.detector import build_detector
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    Config(dict(model=model_cfg(test_cfg=dict(score_thr=0.05)))).dump(tmp_path / "tiny.py")
+    return DetectorSpec(str(tmp_path / "tiny.py"))
+
+
+@pytest.mark.parametrize("options", [{}, {"model.test_cfg.score": "sqrt"}])
+def test_a_fixed_number_of_instances_needs_no_training(tiny, options):
+    image = ImageSpec((96, 96), number=2)
+    assert not len(prepare(tiny, image).predict()[0].pred_instances)
+    spec = replace(tiny, instances=37, cfg_options=options)
+    subject = prepare(spec, image)
+    assert [len(sample.pred_instances) for sample in subject.predict()] == [37, 37]
+    check_instances(subject, 37)
+    # Five candidates for each, of both images together.
+    scores = [s.sigmoid() for s in subject.model.bbox_head(subject.model.extract_feat(
+        subject.data["inputs"]
+    ))[0]]  # fmt: skip
+    if not options:
+        passed = sum(int((s > subject.score_thr).sum()) for s in scores)
+        assert passed == pytest.approx(2 * 5 * 37, abs=1)
+    # The threshold serves again, without a search.
+    again = prepare(spec, image, subject.score_thr)
+    assert len(again.predict()[1].pred_instances) == 37
+
+
+def test_more_instances_than_candidates_are_refused(tiny):
+    subject = prepare(replace(tiny, instances=100_000), ImageSpec((64, 64)))
+    message = r"tiny gives \[\d+\] instances an image instead of 100000: take fewer"
+    with pytest.raises(ValueError, match=message):
+        check_instances(subject, 100_000)
+
+
+def test_masks_are_as_large_as_the_original_and_inputs_padded(tiny):
+    subject = prepare(replace(tiny, instances=3), ImageSpec((70, 90), original_size=(35, 50)))
+    assert subject.data["inputs"].shape == (1, 3, 96, 96)
+    assert subject.predict()[0].pred_instances.masks.shape == (3, 35, 50)
+
+
+def test_run_lengths_are_embedmasks_own(tiny):
+    subject = prepare(replace(tiny, instances=3, run_lengths=True), ImageSpec((64, 64)))
+    assert subject.model.mask_head.mask_recipe.mask_format == "rle"
+    assert len(subject.predict()[0].pred_instances.masks) == 3
+
+
+def test_channels_last(tiny):
+    image = ImageSpec((64, 64))
+    plain, other = prepare(tiny, image), prepare(replace(tiny, channels_last=True), image)
+    assert other.data["inputs"].is_contiguous(memory_format=torch.channels_last)
+    outputs = [s.model.backbone(s.data["inputs"])[2] for s in (plain, other)]
+    torch.testing.assert_close(*outputs, rtol=1e-3, atol=1e-4)
+
+
+def test_a_config_of_mmdetection():
+    config = load_detector_config("mmdet::solov2/solov2_r50_fpn_1x_coco.py")
+    assert config.model.type == "SOLOv2"
+
+
+def test_building_leaves_the_config_alone_and_downloads_nothing():
+    config = Config(dict(model=model_cfg()))
+    pretrained = dict(type="Pretrained", checkpoint="open-mmlab://no-such-weights")
+    config.model.backbone.init_cfg = pretrained
+    before = deepcopy(config.model)
+    model = build_detector(config, None, torch.device("cpu"))
+    assert not model.training
+    assert config.model == before
+
+
+def test_a_config_without_a_detector(tmp_path):
+    (tmp_path / "data.py").write_text("data_root = 'x'\n")
+    with pytest.raises(ValueError, match="the model is of type None, not of a kind of BaseDet"):
+        load_detector_config(tmp_path / "data.py")
+
+
+def test_a_noise_image_tells_how_it_was_resized():
+    (sample,) = random_image(40, 60, original_size=(80, 90))["data_samples"]
+    assert sample.ori_shape == (80, 90) and sample.scale_factor == (60 / 90, 40 / 80)
+
+
+@pytest.mark.parametrize("name", ["embedmask", "condinst"])
+def test_memory_of_the_masks_is_beyond_the_networks(name):
+    """100 masks of 1000 x 1000 pixels: dense ones are 100 MB, and floats before that."""
+    folder = CONFIGS if name == "embedmask" else CONFIGS / "peers"
+    small = {"model.backbone.base_channels": 32, "model.neck.in_channels": [32, 64, 128, 256]}
+    path = str(folder / f"{name}_r18_fpn_dsb2018.py")
+    spec = DetectorSpec(path, cfg_options=small, instances=100, run_lengths=True)
+    memory = memory_of(prepare(spec, ImageSpec((128, 128), original_size=(1000, 1000))))
+    masks = memory.whole - memory.network
+    if name == "embedmask":
+        assert masks < 60e6
+    else:
+        assert masks > 400e6

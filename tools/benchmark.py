@@ -1,0 +1,212 @@
+r"""Benchmark any detectors of MMDetection side by side: time of every stage, memory, FLOPs.
+
+python tools/benchmark.py CONFIG [CONFIG ...] --checkpoint CKPT [CKPT ...] --runs 10 --out DIR
+
+CONFIG is a file, or one of MMDetection's own as mmdet::solov2/solov2_r50_fpn_1x_coco.py. Detectors
+run in turns in one process, so that a drift of the machine hits all alike. Every one is made to
+find the same number of instances, so that untrained or unequal detectors compare fairly.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import DictAction
+from torch.utils.flop_counter import FlopCounterMode
+
+import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.benchmark.comparison import Measured, comparison_figure, comparison_table
+from mmdet_embedmask.benchmark.detectors import (
+    MIN_SIZE,
+    DetectorSpec,
+    ImageSpec,
+    check_instances,
+    prepare,
+)
+from mmdet_embedmask.benchmark.fixed_instances import CANDIDATES
+from mmdet_embedmask.benchmark.memory import inference_memory
+from mmdet_embedmask.benchmark.stages import Subject, time_stages
+from mmdet_embedmask.files import write_bytes, write_json
+from mmdet_embedmask.visualization.sweep_plot import write_figure
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("configs", nargs="+", metavar="CONFIG")
+    parser.add_argument(
+        "--checkpoint", type=Path, nargs="+", default=[], help="one a config (untrained weights)"
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(%(default)s)")
+    image = parser.add_mutually_exclusive_group()
+    image.add_argument(
+        "--size", type=int, nargs=2, default=(800, 1333), metavar=("H", "W"), help="(800 1333)"
+    )
+    image.add_argument("--image", type=Path, help="a file, resized by the config's test pipeline")
+    parser.add_argument(
+        "--original-size", type=int, nargs=2, metavar=("H", "W"), help="of the masks (as --size)"
+    )
+    parser.add_argument("--batch", type=int, default=1, help="images at once (%(default)s)")
+    parser.add_argument("--runs", type=int, default=10, help="measured runs (%(default)s)")
+    parser.add_argument("--warmup", type=int, default=2, help="runs before (%(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads of torch (torch's choice)")
+    parser.add_argument(
+        "--instances",
+        type=int,
+        default=100,
+        help="in every image; 0: what each detector finds (%(default)s)",
+    )
+    parser.add_argument(
+        "--rle", action="store_true", help="masks as run lengths: EmbedMask's own, else encoded"
+    )
+    parser.add_argument("--memory", action="store_true", help="measure memory too")
+    parser.add_argument("--amp", action="store_true", help="run under autocast")
+    parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the network")
+    parser.add_argument("--out", type=Path, help="folder for table, JSON and plot")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    args = parser.parse_args(argv)
+    _check(parser, args)
+    return args
+
+
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    files = [Path(config) for config in args.configs if "::" not in config]
+    for path in (*files, *args.checkpoint, *([args.image] if args.image else [])):
+        if not path.is_file():
+            parser.error(f"{path} is not a file")
+    if args.checkpoint and len(args.checkpoint) != len(args.configs):
+        parser.error(
+            f"--checkpoint names {len(args.checkpoint)} files for {len(args.configs)} configs: "
+            "name one for each, or none"
+        )
+    if args.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch finds no CUDA device here, take --device cpu")
+    if args.image and args.original_size:
+        parser.error("--original-size: the masks of --image are as large as the file's image")
+    for value in args.size:
+        if value < MIN_SIZE:
+            parser.error(f"--size {value}: height and width must be at least {MIN_SIZE} pixels")
+    limits = dict(runs=1, warmup=0, threads=1, instances=0, batch=1)
+    for name, least in limits.items():
+        value = getattr(args, name)
+        if value is not None and value < least:
+            parser.error(f"--{name} {value} must be at least {least}")
+    if min(args.original_size or (1,)) < 1:
+        parser.error(f"--original-size {args.original_size}: take at least 1")
+    if args.out and args.out.is_file():
+        parser.error(f"--out {args.out} is a file: name a folder")
+
+
+def read_specs(args: argparse.Namespace) -> tuple[list[DetectorSpec], ImageSpec]:
+    """The detectors and the image that the command line names."""
+    original = tuple(args.original_size) if args.original_size else None
+    image = ImageSpec(tuple(args.size), original, args.image, args.batch)
+    checkpoints = args.checkpoint or [None] * len(args.configs)
+    specs = [
+        DetectorSpec(
+            config,
+            checkpoint,
+            args.cfg_options or {},
+            args.instances or None,
+            args.rle,
+            args.device,
+            args.amp,
+            args.channels_last,
+            args.compile,
+        )
+        for config, checkpoint in zip(args.configs, checkpoints, strict=True)
+    ]
+    return specs, image
+
+
+def mask_share(subject: Subject) -> float | None:
+    """Mean part of the image that a mask covers; None without bitmaps."""
+    masks = subject.predict()[0].pred_instances.get("masks")
+    return float(masks.float().mean()) if torch.is_tensor(masks) and len(masks) else None
+
+
+def count_flops(subject: Subject) -> int:
+    """Floating-point operations of one inference, by torch's counter."""
+    with FlopCounterMode(display=False) as counter:
+        subject.predict()
+    return counter.get_total_flops()
+
+
+def describe(args: argparse.Namespace, measured: Sequence[Measured]) -> str:
+    """The line above the table: what was measured, and on what."""
+    device = "CPU" if args.device == "cpu" else torch.cuda.get_device_name()
+    options = [name for name in ("amp", "channels_last", "compile") if getattr(args, name)]
+    size = f"image {args.image}" if args.image else "image {} x {}".format(*args.size)
+    original = "{} x {}".format(*args.original_size) if args.original_size else "the image's size"
+    instances = "the instances that each finds"
+    if args.instances:
+        instances = (
+            f"{args.instances} instances of {CANDIDATES * args.instances} candidates in each image"
+        )
+    shares = [f"{m.name} {100 * m.mask_share:.1f}%" for m in measured if m.mask_share is not None]
+    parts = [
+        ", ".join([device, *options]),
+        f"CPU threads: {torch.get_num_threads()}",
+        f"torch {torch.__version__}",
+        f"{args.batch} x {size}, masks of {original}" + (" as run lengths" if args.rle else ""),
+        instances,
+        "trained weights" if args.checkpoint else "untrained weights",
+        f"median (lowest to highest) of {args.runs} runs in turns after {args.warmup}",
+        f"a mask covers of the image: {', '.join(shares)}" if shares else "",
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def measure(args: argparse.Namespace) -> list[Measured]:
+    """Time all detectors in turns; then, one after the other, memory and operations."""
+    specs, image = read_specs(args)
+    subjects = [prepare(spec, image) for spec in specs]
+    for subject in subjects:
+        if args.instances:
+            check_instances(subject, args.instances)
+    times = time_stages(subjects, args.runs, args.warmup)
+    measured = []
+    for spec, subject, (runs, instances) in zip(specs, subjects, times, strict=True):
+        memory = None
+        if args.memory:
+            threads = torch.get_num_threads()
+            memory = inference_memory(spec, image, subject.score_thr, threads)
+        measured.append(
+            Measured(
+                subject.name,
+                runs,
+                instances,
+                mask_share(subject),
+                sum(p.numel() for p in subject.model.parameters()),
+                None if args.compile else count_flops(subject),
+                memory,
+            )
+        )
+    return measured
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, print and write."""
+    args = parse_args(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    try:
+        measured = measure(args)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
+    text = f"{describe(args, measured)}\n\n{comparison_table(measured)}"
+    print(text)
+    if args.out:
+        write_bytes(args.out / "benchmark.md", f"{text}\n".encode())
+        settings = {name: str(value) for name, value in vars(args).items()}
+        detectors = [m.to_json() for m in measured]
+        write_json(args.out / "benchmark.json", dict(settings=settings, detectors=detectors))
+        write_figure(comparison_figure(measured), args.out / "benchmark.png")
+
+
+if __name__ == "__main__":
+    main()
