@@ -62,6 +62,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--rle", action="store_true", help="masks as run lengths: EmbedMask's own, else encoded"
     )
+    parser.add_argument(
+        "--prior-margin",
+        type=float,
+        help="of EmbedMask: the larger, the larger are its masks while untrained (the configs')",
+    )
     parser.add_argument("--memory", action="store_true", help="measure memory too")
     parser.add_argument("--amp", action="store_true", help="run under autocast")
     parser.add_argument("--channels-last", action="store_true")
@@ -117,6 +122,7 @@ def read_specs(args: argparse.Namespace) -> tuple[list[DetectorSpec], ImageSpec]
             args.amp,
             args.channels_last,
             args.compile,
+            args.prior_margin,
         )
         for config, checkpoint in zip(args.configs, checkpoints, strict=True)
     ]

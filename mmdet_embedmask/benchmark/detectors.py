@@ -58,6 +58,8 @@ class DetectorSpec:
         amp: run under autocast.
         channels_last: memory format of weights and images.
         compile: compile backbone, neck and heads with torch.compile.
+        prior_margin: of EmbedMask's proposal head; the larger, the larger are untrained masks, on
+            which its time depends. None: the config's.
     """
 
     config: str
@@ -69,6 +71,7 @@ class DetectorSpec:
     amp: bool = False
     channels_last: bool = False
     compile: bool = False
+    prior_margin: float | None = None
 
     @property
     def name(self) -> str:
@@ -122,8 +125,11 @@ def prepare(spec: DetectorSpec, image: ImageSpec, score_thr: float | None = None
     config = load_detector_config(spec.config, cfg_options=spec.cfg_options)
     if spec.instances:
         keep_instances(config, spec.instances)
-    if spec.run_lengths and config.model.type == "EmbedMask":
-        config.model.test_cfg.mask_format = "rle"
+    if config.model.type == "EmbedMask":
+        if spec.run_lengths:
+            config.model.test_cfg.mask_format = "rle"
+        if spec.prior_margin is not None:
+            config.model.bbox_head.prior_margin = spec.prior_margin
     images = load_images(config, image)
     torch.manual_seed(0)
     model = build_detector(config, spec.checkpoint, spec.device)

@@ -64,6 +64,14 @@ def test_run_lengths_are_embedmasks_own(tiny):
     assert len(subject.predict()[0].pred_instances.masks) == 3
 
 
+def test_the_prior_margin_sets_how_large_untrained_masks_are(tiny):
+    areas = []
+    for margin in (0.1, 20.0):
+        subject = prepare(replace(tiny, instances=9, prior_margin=margin), ImageSpec((128, 128)))
+        areas.append(float(subject.predict()[0].pred_instances.masks.float().mean()))
+    assert areas[0] < 0.1 and areas[1] > 0.9
+
+
 def test_channels_last(tiny):
     image = ImageSpec((64, 64))
     plain, other = prepare(tiny, image), prepare(replace(tiny, channels_last=True), image)

@@ -175,6 +175,35 @@ def test_bad_arguments_of_the_mask_stage(capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
+def test_training_steps(tmp_path, capsys):
+    path, out = tmp_path / "tiny.py", tmp_path / "steps.json"
+    optimizer = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.01))
+    model = model_cfg(bbox_head=dict(num_classes=80))
+    Config(dict(model=model, optim_wrapper=optimizer)).dump(path)
+    small = ("--size", 64, 96, "--images", 1, "--instances", 2, "--runs", 2, "--json", out)
+    load_tool("training_benchmark")(path, *small)
+    lines = capsys.readouterr().out.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("CPU"))
+    assert "1 images of 64 x 96 with 2 instances each" in lines[start]
+    assert cells(lines[start + 4])[::2] == ["tiny", "1.00"]
+    (detector,) = json.loads(out.read_text())["detectors"]
+    assert len(detector["seconds"]) == 2 and detector["memory_bytes"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("no.py",), "no.py is not a file"),
+        (("mmdet::x.py", "--size", 64, 70), "--size 70: height and width must be multiples of 32"),
+        (("mmdet::x.py", "--images", 0), "--images 0 must be at least 1"),
+    ],
+)
+def test_bad_arguments_of_the_training_steps(capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        load_tool("training_benchmark")(*arguments)
+    assert message in capsys.readouterr().err
+
+
 def test_parameters_and_flops(model_complexity, config, tmp_path, capsys):
     out = tmp_path / "counts.json"
     model_complexity(config, "--size", 40, 70, "--json", out)

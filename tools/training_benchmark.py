@@ -1,0 +1,91 @@
+"""Benchmark training steps of any detectors of MMDetection side by side, on the CPU.
+
+python tools/training_benchmark.py CONFIG [CONFIG ...] --images 2 --instances 60 --runs 3
+
+Detectors run in turns in one process; memory is measured in a new process for each.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import torch
+
+import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.benchmark.tables import markdown_table
+from mmdet_embedmask.benchmark.training_steps import TrainingBatch, time_training, training_memory
+from mmdet_embedmask.files import write_json
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("configs", nargs="+", metavar="CONFIG")
+    parser.add_argument("--images", type=int, default=2, help="in the batch (%(default)s)")
+    parser.add_argument("--instances", type=int, default=60, help="in each image (%(default)s)")
+    parser.add_argument("--size", type=int, nargs=2, default=(800, 1344), metavar=("H", "W"))
+    parser.add_argument("--runs", type=int, default=3, help="measured steps (%(default)s)")
+    parser.add_argument("--warmup", type=int, default=1, help="steps before (%(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads of torch (torch's choice)")
+    parser.add_argument("--memory", action="store_true", help="measure peak memory too")
+    parser.add_argument("--json", type=Path, help="write all runs to this file")
+    args = parser.parse_args(argv)
+    for config in args.configs:
+        if "::" not in config and not Path(config).is_file():
+            parser.error(f"{config} is not a file")
+    for side in args.size:
+        if side < 32 or side % 32:
+            parser.error(f"--size {side}: height and width must be multiples of 32")
+    for name, least in dict(images=1, instances=0, runs=1, warmup=0, threads=1).items():
+        value = getattr(args, name)
+        if value is not None and value < least:
+            parser.error(f"--{name} {value} must be at least {least}")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, print and write."""
+    args = parse_args(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    batch = TrainingBatch(args.images, args.instances, tuple(args.size))
+    names = [Path(config).stem for config in args.configs]
+    try:
+        times = time_training(args.configs, batch, args.runs, args.warmup)
+        threads = torch.get_num_threads()
+        memory = [
+            training_memory(config, batch, threads) if args.memory else None
+            for config in args.configs
+        ]
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
+    first = median(times[0])
+    rows = [
+        [
+            name,
+            f"{median(runs):.2f} ({min(runs):.2f} to {max(runs):.2f})",
+            f"{median(runs) / first:.2f}",
+            "" if peak is None else f"{peak / 1e9:.2f}",
+        ]
+        for name, runs, peak in zip(names, times, memory, strict=True)
+    ]
+    print(
+        f"CPU, {threads} threads; torch {torch.__version__}; {args.images} images of "
+        f"{args.size[0]} x {args.size[1]} with {args.instances} instances each; untrained "
+        f"weights; median (lowest to highest) of {args.runs} steps in turns after {args.warmup}\n"
+    )
+    print(markdown_table(["detector", "s / iteration", "ratio", "peak memory (GB)"], rows))
+    if args.json:
+        settings = {name: str(value) for name, value in vars(args).items()}
+        content = [
+            dict(name=name, seconds=runs, memory_bytes=peak)
+            for name, runs, peak in zip(names, times, memory, strict=True)
+        ]
+        write_json(args.json, dict(settings=settings, detectors=content))
+
+
+if __name__ == "__main__":
+    main()
