@@ -40,7 +40,7 @@ CROP_MARGIN_CELLS = 2
 """``crop_to_box`` grows the box by this many mask-stride cells (the released Table 1 program)."""
 
 MAX_CELLS = 2**20
-"""Cells of probability maps that are coupled at once."""
+"""Cells of probability maps that are coupled at once, and tiles that are told apart."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,9 @@ def masks_of_maps(
     Returns:
         (K, height, width) bool, or K run-length codes.
     """
-    parts = _parts(num_instances, rows.shape[1] * columns.shape[1])
     axes = tile_axis(rows, halo=1).to(device), tile_axis(columns, halo=0).to(device)
+    tiles = len(axes[0].cells) * len(axes[1].cells)
+    parts = _parts(num_instances, max(rows.shape[1] * columns.shape[1], tiles))
     if recipe.mask_format == "rle":
         return [code for part in parts for code in _run_lengths(maps(part), *axes, recipe.mask_thr)]
     masks = _empty_masks((num_instances, len(rows), len(columns)), device)
@@ -184,7 +185,7 @@ def crop_to_boxes(probability: Tensor, bboxes: Tensor) -> Tensor:
 
 
 def _parts(num_instances: int, cells: int) -> list[slice]:
-    """Slices of the instances whose maps have at most MAX_CELLS cells, or one instance each."""
+    """Slices of the instances with at most MAX_CELLS cells or tiles, or one instance each."""
     step = max(MAX_CELLS // cells, 1)
     return [slice(start, start + step) for start in range(0, num_instances, step)]
 
@@ -208,7 +209,10 @@ def _draw_masks(
 ) -> None:
     """Set the pixels of masks (k, height, width), which are empty, by maps (k, h, w)."""
     full, border = find_tiles(probability, rows, columns, mask_thr)
-    _write_tiles(masks, full, masks.new_ones((len(full), TILE, TILE)))
+    if len(full):
+        # All inside the image. Not written from tiles of ones: those would be as large as the masks.
+        height, width = (side - side % TILE for side in masks.shape[1:])
+        _tile_grid(masks[:, :height, :width], TILE, TILE)[full.unbind(dim=1)] = True
     for tiles, values in border_masks(probability, border, rows, columns, mask_thr):
         _write_tiles(masks, tiles, values[:, 1:])
 
@@ -229,10 +233,15 @@ def _write_tiles(masks: Tensor, tiles: Tensor, values: Tensor) -> None:
             region = masks[:, y, x]
             if region.numel() == 0:
                 continue
-            grid = torch.unflatten(torch.unflatten(region, 2, (-1, across)), 1, (-1, lines))
             chosen = is_row & is_column
             index = instance[chosen], row[chosen] - first_row, column[chosen] - first_column
-            grid.transpose(2, 3)[index] = values[chosen, :lines, :across]
+            _tile_grid(region, lines, across)[index] = values[chosen, :lines, :across]
+
+
+def _tile_grid(region: Tensor, lines: int, across: int) -> Tensor:
+    """A view of (k, height, width) as tiles: (k, rows, columns, lines, across)."""
+    grid = torch.unflatten(torch.unflatten(region, 2, (-1, across)), 1, (-1, lines))
+    return grid.transpose(2, 3)
 
 
 def _run_lengths(
