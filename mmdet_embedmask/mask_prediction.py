@@ -210,7 +210,7 @@ def _draw_masks(
     """Set the pixels of masks (k, height, width), which are empty, by maps (k, h, w)."""
     full, border = find_tiles(probability, rows, columns, mask_thr)
     if len(full):
-        # All inside the image. Not written from tiles of ones: those would be as large as the masks.
+        # All lie inside the image. Tiles of ones to copy would be as large as the masks.
         height, width = (side - side % TILE for side in masks.shape[1:])
         _tile_grid(masks[:, :height, :width], TILE, TILE)[full.unbind(dim=1)] = True
     for tiles, values in border_masks(probability, border, rows, columns, mask_thr):
