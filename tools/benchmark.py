@@ -16,7 +16,6 @@ from mmengine.config import DictAction
 from torch.utils.flop_counter import FlopCounterMode
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.benchmark.comparison import Measured, comparison_figure, comparison_table
 from mmdet_embedmask.benchmark.detectors import (
     MIN_SIZE,
     DetectorSpec,
@@ -26,6 +25,7 @@ from mmdet_embedmask.benchmark.detectors import (
 )
 from mmdet_embedmask.benchmark.fixed_instances import CANDIDATES
 from mmdet_embedmask.benchmark.memory import inference_memory
+from mmdet_embedmask.benchmark.side_by_side import Measured, comparison_figure, comparison_table
 from mmdet_embedmask.benchmark.stages import Subject, time_stages
 from mmdet_embedmask.files import write_bytes, write_json
 from mmdet_embedmask.visualization.sweep_plot import write_figure

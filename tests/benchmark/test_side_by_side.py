@@ -1,12 +1,12 @@
 import pytest
 
-from mmdet_embedmask.benchmark.comparison import (
+from mmdet_embedmask.benchmark.memory import InferenceMemory
+from mmdet_embedmask.benchmark.side_by_side import (
     Measured,
     Spread,
     comparison_figure,
     comparison_table,
 )
-from mmdet_embedmask.benchmark.memory import InferenceMemory
 from mmdet_embedmask.benchmark.stages import STAGES
 
 
