@@ -23,6 +23,9 @@ TILE = 32
 MAX_TILE_BYTES = 2**22
 """Memory of the border tiles that are computed at once; more leaves the processor's cache."""
 
+MAX_TILE_BYTES_GPU = 2**27
+"""The same on a GPU, where every part costs launches and a synchronisation."""
+
 
 @dataclass(frozen=True)
 class TiledAxis:
@@ -110,7 +113,8 @@ def border_masks(
     """
     (lines, high), (across, wide) = rows.weights.shape[1:], columns.weights.shape[1:]
     numbers = lines * (high + across) + wide * (high + across) + high * across
-    chunk = max(MAX_TILE_BYTES // (numbers * rows.weights.element_size()), 1)
+    limit = MAX_TILE_BYTES if probability.device.type == "cpu" else MAX_TILE_BYTES_GPU
+    chunk = max(limit // (numbers * rows.weights.element_size()), 1)
     for tiles in torch.split(border, chunk):
         instance, row, column = tiles.unbind(dim=1)
         cells = probability[
