@@ -98,13 +98,8 @@ def predict_masks(
     to_mask_stride: MaskResize | None = "aligned" if recipe.upsample == "aligned" else "bilinear"
     if at_mask_stride:
         height, width, to_mask_stride = MASK_UPSAMPLE * height, MASK_UPSAMPLE * width, None
-    rows, columns = (
-        resize_matrix(cells, to_mask_stride, recipe.resize, inside, pixels)
-        for cells, inside, pixels in zip((height, width), img_shape, size, strict=True)
-    )
-    return masks_of_maps(
-        couple, len(proposal_embedding), rows, columns, recipe, pixel_embedding.device
-    )
+    axes = _axes((height, width), to_mask_stride, img_shape, size, recipe.resize)
+    return masks_of_maps(couple, len(proposal_embedding), *axes, recipe, pixel_embedding.device)
 
 
 def masks_at_mask_stride(
@@ -121,12 +116,10 @@ def masks_at_mask_stride(
     Returns:
         (K, *size) bool, or K run-length codes.
     """
-    rows, columns = (
-        resize_matrix(cells, None, recipe.resize, inside, pixels)
-        for cells, inside, pixels in zip(probability.shape[1:], img_shape, size, strict=True)
-    )
+    height, width = probability.shape[1:]
+    axes = _axes((height, width), None, img_shape, size, recipe.resize)
     return masks_of_maps(
-        probability.__getitem__, len(probability), rows, columns, recipe, probability.device
+        probability.__getitem__, len(probability), *axes, recipe, probability.device
     )
 
 
@@ -182,6 +175,21 @@ def crop_to_boxes(probability: Tensor, bboxes: Tensor) -> Tensor:
     columns = (xs >= x1 - grow) & (xs <= x2 + grow)  # (K, w)
     rows = (ys >= y1 - grow) & (ys <= y2 + grow)  # (K, h)
     return probability * (rows[:, :, None] & columns[:, None, :])
+
+
+def _axes(
+    cells: tuple[int, int],
+    to_mask_stride: MaskResize | None,
+    img_shape: tuple[int, int],
+    size: tuple[int, int],
+    resize: MaskResize,
+) -> tuple[Tensor, Tensor]:
+    """Resize matrices of rows and columns, from maps of (h, w) cells."""
+    rows, columns = (
+        resize_matrix(n, to_mask_stride, resize, inside, pixels)
+        for n, inside, pixels in zip(cells, img_shape, size, strict=True)
+    )
+    return rows, columns
 
 
 def _parts(num_instances: int, cells: int) -> list[slice]:

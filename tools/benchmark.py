@@ -132,7 +132,9 @@ def read_specs(args: argparse.Namespace) -> tuple[list[DetectorSpec], ImageSpec]
 def mask_share(subject: Subject) -> float | None:
     """Mean part of the image that a mask covers; None without bitmaps."""
     masks = subject.predict()[0].pred_instances.get("masks")
-    return float(masks.float().mean()) if torch.is_tensor(masks) and len(masks) else None
+    if not torch.is_tensor(masks) or len(masks) == 0:
+        return None
+    return int(masks.count_nonzero()) / masks.numel()
 
 
 def count_flops(subject: Subject) -> int:
