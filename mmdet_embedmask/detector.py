@@ -14,11 +14,36 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import load_checkpoint
+from mmengine.runner.checkpoint import _load_checkpoint
 
 
 def load_config(path: Path, options: dict[str, Any] | None = None) -> Config:
     """Read a config file, changed by ``--cfg-options``."""
     config = Config.fromfile(path)
+    config.merge_from_dict(options or {})
+    return config
+
+
+def checkpoint_config(checkpoint: Path, options: dict[str, Any] | None = None) -> Config:
+    """Read the config that a checkpoint of MMEngine's runner or of `publish_model` carries.
+
+    The config is Python, and reading it runs it: take checkpoints from those you trust
+    (SECURITY.md).
+
+    Args:
+        checkpoint: a file.
+        options: changes, as ``--cfg-options``.
+
+    Raises:
+        ValueError: if the checkpoint carries none.
+    """
+    text = _load_checkpoint(str(checkpoint), map_location="cpu").get("meta", {}).get("cfg")
+    if not text:
+        raise ValueError(
+            f"{checkpoint} carries no config: it was not saved by MMEngine's runner. Give the "
+            "config that it was trained with"
+        )
+    config = Config.fromstring(text, file_format=".py")
     config.merge_from_dict(options or {})
     return config
 

@@ -4,7 +4,7 @@ from mmengine.config import Config
 from runs import CONFIGS
 from tiny import build_model, model_cfg
 
-from mmdet_embedmask.detector import build_detector
+from mmdet_embedmask.detector import build_detector, checkpoint_config
 
 
 def checkpoint(path, state_dict):
@@ -34,3 +34,18 @@ def test_a_checkpoint_of_another_model_is_refused_by_the_names_of_its_weights(tm
     path = checkpoint(tmp_path / "other.pth", state_dict)
     with pytest.raises(RuntimeError, match="(?s)missing keys.*proposal_branch.conv_margin.weight"):
         build_detector(Config(dict(model=model_cfg())), path, "cpu")
+
+
+def test_a_checkpoint_carries_its_config(tmp_path):
+    text = Config.fromfile(CONFIGS / "embedmask_r18_fpn_dsb2018.py").pretty_text
+    path = tmp_path / "trained.pth"
+    torch.save(dict(state_dict={}, meta=dict(cfg=text)), path)
+    config = checkpoint_config(path, {"model.test_cfg.mask_thr": 0.7})
+    assert config.model.type == "EmbedMask" and config.model.test_cfg.mask_thr == 0.7
+    assert config.custom_imports.imports == ["mmdet_embedmask"]
+
+
+def test_a_checkpoint_without_a_config_is_refused(tmp_path):
+    path = checkpoint(tmp_path / "bare.pth", {})
+    with pytest.raises(ValueError, match="bare.pth carries no config"):
+        checkpoint_config(path)
