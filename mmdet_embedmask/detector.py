@@ -13,8 +13,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
-from mmengine.runner.checkpoint import _load_checkpoint
+from mmengine.runner import CheckpointLoader, load_checkpoint
 
 
 def load_config(path: Path, options: dict[str, Any] | None = None) -> Config:
@@ -37,7 +36,8 @@ def checkpoint_config(checkpoint: Path, options: dict[str, Any] | None = None) -
     Raises:
         ValueError: if the checkpoint carries none.
     """
-    text = _load_checkpoint(str(checkpoint), map_location="cpu").get("meta", {}).get("cfg")
+    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu")
+    text = loaded.get("meta", {}).get("cfg")
     if not text:
         raise ValueError(
             f"{checkpoint} carries no config: it was not saved by MMEngine's runner. Give the "
