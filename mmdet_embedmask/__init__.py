@@ -15,12 +15,13 @@ allow_mmengine_checkpoints()
 
 from .embed_mask import EmbedMask
 from .heads import EmbedMaskATSSHead, EmbedMaskHead, PixelEmbedHead
-from .hooks import EmbeddingVisualizationHook, SetupCheckHook
+from .hooks import AtomicCheckpointHook, EmbeddingVisualizationHook, SetupCheckHook
 from .layers import SemanticBranch
 from .losses import LovaszHingeLoss
 from .version import __version__
 
 __all__ = [
+    "AtomicCheckpointHook",
     "EmbedMask",
     "EmbedMaskATSSHead",
     "EmbedMaskHead",

@@ -9,6 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+UNFINISHED = ".tmp"
+"""Ends the name of a file while it is written."""
+
 
 def picture_name(index: int, path: Path) -> str:
     """A file name that is unique in the output folder and says which image it shows."""
@@ -28,6 +31,6 @@ def write_json(path: Path, content: Any) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, and the folder that it lies in."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
+    unfinished = path.with_name(path.name + UNFINISHED)
     unfinished.write_bytes(content)
     os.replace(unfinished, path)

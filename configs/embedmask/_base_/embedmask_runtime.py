@@ -5,5 +5,7 @@ custom_imports = dict(imports=["mmdet_embedmask"], allow_failed_imports=False)
 custom_hooks = [dict(type="SetupCheckHook")]
 
 # All schedules here count iterations, as the paper does.
-default_hooks = dict(checkpoint=dict(by_epoch=False, interval=10000, max_keep_ckpts=3))
+default_hooks = dict(
+    checkpoint=dict(type="AtomicCheckpointHook", by_epoch=False, interval=10000, max_keep_ckpts=3)
+)
 log_processor = dict(by_epoch=False)

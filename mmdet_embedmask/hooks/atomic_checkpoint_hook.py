@@ -1,0 +1,97 @@
+"""Checkpoints that a killed run cannot spoil."""
+
+from pathlib import Path
+from typing import Any
+
+from mmdet.registry import HOOKS
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from ..files import UNFINISHED, write_bytes
+
+BACKEND = "atomic_local"
+
+
+class AtomicLocalBackend(LocalBackend):
+    """Local files that are written whole or not at all."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write a file; until it is complete, readers find what was there before."""
+        write_bytes(Path(filepath), obj)
+
+
+register_backend(BACKEND, AtomicLocalBackend, force=True)
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """MMEngine's hook, for runs that may be killed at any time.
+
+    MMEngine writes checkpoints in place and removes the oldest before it writes the newest: a run
+    that is killed meanwhile leaves half a file, with ``max_keep_ckpts=1`` as the only one. Here a
+    checkpoint is written beside its place and moved there, then `last_checkpoint` names it, and
+    only then the oldest is removed.
+
+    Args:
+        **args: those of MMEngine's CheckpointHook. With ``backend_args``, or an ``out_dir`` that is
+            not a local folder, checkpoints are written as that backend writes them.
+
+    Raises:
+        TypeError: for an argument that the hook does not know, which MMEngine would find out at
+            the first checkpoint.
+    """
+
+    def __init__(self, **args: Any) -> None:
+        super().__init__(**args)
+        if self.args:
+            raise TypeError(f"{type(self).__name__} has no arguments {sorted(self.args)}")
+
+    def before_train(self, runner: Runner) -> None:
+        """Choose the backend, and remove what a killed run left unfinished."""
+        local = "://" not in str(self.out_dir or runner.work_dir)
+        if local and self.backend_args is None and self.file_client_args is None:
+            self.backend_args = dict(backend=BACKEND)
+        super().before_train(runner)
+        if local and is_main_process():
+            for unfinished in Path(self.out_dir).glob(f"*.pth{UNFINISHED}"):
+                unfinished.unlink()
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        """Write a checkpoint, name it in `last_checkpoint`, remove the oldest: in this order."""
+        outdated = self._remember(runner, step)
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info("last_ckpt", self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+        )
+        if is_main_process():
+            write_bytes(Path(runner.work_dir) / "last_checkpoint", self.last_ckpt.encode())
+            if outdated is not None:
+                self._remove(outdated)
+
+    def _remember(self, runner: Runner, step: int) -> int | None:
+        """Note that a step's checkpoint is kept; which one is not any more, if any."""
+        # A new best score saves the step's checkpoint again.
+        if self.max_keep_ckpts <= 0 or (self.keep_ckpt_ids and self.keep_ckpt_ids[-1] == step):
+            return None
+        full = len(self.keep_ckpt_ids) == self.max_keep_ckpts
+        outdated: int | None = self.keep_ckpt_ids.popleft() if full else None
+        self.keep_ckpt_ids.append(step)
+        runner.message_hub.update_info("keep_ckpt_ids", list(self.keep_ckpt_ids))
+        return outdated
+
+    def _remove(self, step: int) -> None:
+        """Remove a step's checkpoint, which the user may have removed or moved before."""
+        path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
