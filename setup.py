@@ -58,6 +58,7 @@ if EDITABLE_COMMANDS & set(sys.argv):
 elif BUILD_COMMANDS & set(sys.argv):
     add_mim_files(link=False)
 
+# MMEngine needs pkg_resources, which setuptools has in versions below 82.
 OPENMMLAB = ["mmengine==0.10.7", "mmdet==3.3.0", "setuptools<82"]
 
 setup(
@@ -80,7 +81,25 @@ setup(
     extras_require={
         "lite": ["mmcv-lite==2.1.0", *OPENMMLAB],
         "full": ["mmcv==2.1.0", *OPENMMLAB],
-        "tests": ["pytest>=8", "hypothesis>=6", "ruff==0.17.6", "mypy==2.4.1"],
+        # Read by `mim install`, which looks for a prebuilt MMCV in OpenMMLab's own index.
+        "mim": [
+            "mmcv>=2.0.0rc4,<2.2.0",
+            "mmengine>=0.10.0,<1.0",
+            "mmdet>=3.3.0,<3.4.0",
+            "setuptools<82",
+        ],
+        # The maintained forks: same import names, so never beside the originals.
+        "onedl": ["onedl-mmcv>=2.3", "onedl-mmengine>=0.10.12", "onedl-mmdetection>=3.5"],
+        # Export to ONNX, and running what was exported.
+        "optional": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
+        "tests": [
+            "pytest>=8",
+            "hypothesis>=6",
+            "ruff==0.17.6",
+            "mypy==2.4.1",
+            "bandit>=1.9",
+            "build>=1",
+        ],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -25,6 +25,7 @@ from ..layers import (
     SpatialEmbedding,
     cell_positions,
     part_dims,
+    rename_older,
 )
 from ..mask_loss import mask_losses
 from ..mask_prediction import MaskRecipe, crop_to_boxes, predict_masks
@@ -63,6 +64,8 @@ class PixelEmbedHead(BaseMaskHead):
             ``mask_format`` ('bitmap'): 'rle' gives run-length codes, without full-size masks.
         init_cfg: initialisation.
     """
+
+    _version = 2
 
     def __init__(
         self,
@@ -267,3 +270,13 @@ class PixelEmbedHead(BaseMaskHead):
         """Proposal embedding with position added, and proposal margin: (K, D) each."""
         embedding = self.spatial_embedding(proposals.proposal_embeddings, proposals.priors)
         return embedding, proposals.proposal_margins
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, local_metadata: dict, *args: Any
+    ) -> None:
+        """Also load what version 1 saved."""
+        renamed = {"conv_spatial_": "embedding_prediction.conv_spatial_"}
+        # Version 1 knew the plain tower alone, as a sequence.
+        renamed |= {f"tower.{i}.": f"tower.convs.{i}." for i in range(len(self.tower.convs))}
+        rename_older(state_dict, prefix, local_metadata, self._version, renamed)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmcv.cnn import Scale
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from .embedding_prediction import EmbeddingPrediction, part_dims
 from .initialization import KAIMING_UNIFORM
+from .renamed_weights import rename_older
 
 
 def prior_precision(prior_margin: float) -> float:
@@ -34,6 +36,8 @@ class ProposalBranch(BaseModule):
         reduce_channels: channels of a 1x1 convolution before the 3x3 ones of the embedding, and of
             another before the margin's (released Table 2 program); None: no 1x1 convolutions.
     """
+
+    _version = 2
 
     def __init__(
         self,
@@ -97,6 +101,14 @@ class ProposalBranch(BaseModule):
             aware = self.margin_scales[level](log_margin[:, : self.spatial_aware_dim])
             log_margin = torch.cat([aware, log_margin[:, self.spatial_aware_dim :]], dim=1)
         return embedding, log_margin.exp()
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, local_metadata: dict, *args: Any
+    ) -> None:
+        """Also load what version 1 saved."""
+        renamed = {"conv_spatial_": "embedding.conv_spatial_"}
+        rename_older(state_dict, prefix, local_metadata, self._version, renamed)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
 
 def _reduction(in_channels: int, channels: int | None) -> nn.Module:
