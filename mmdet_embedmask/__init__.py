@@ -18,6 +18,7 @@ from .heads import EmbedMaskATSSHead, EmbedMaskHead, PixelEmbedHead
 from .hooks import AtomicCheckpointHook, EmbeddingVisualizationHook, SetupCheckHook
 from .layers import SemanticBranch
 from .losses import LovaszHingeLoss
+from .tta import EmbedMaskTTAModel
 from .version import __version__
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "EmbedMask",
     "EmbedMaskATSSHead",
     "EmbedMaskHead",
+    "EmbedMaskTTAModel",
     "EmbeddingVisualizationHook",
     "LovaszHingeLoss",
     "PixelEmbedHead",

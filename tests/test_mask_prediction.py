@@ -10,13 +10,14 @@ from pycocotools import mask as coco_mask
 
 import mmdet_embedmask.mask_prediction as mask_prediction
 from mmdet_embedmask.aligned_bilinear import aligned_bilinear
-from mmdet_embedmask.benchmark.dense_masks import dense_masks, dense_probability
+from mmdet_embedmask.benchmark.dense_masks import dense_masks
 from mmdet_embedmask.mask_prediction import (
     MaskRecipe,
     crop_to_boxes,
     masks_at_mask_stride,
     predict_masks,
 )
+from mmdet_embedmask.mask_resize import probability_at_size
 
 # Of pycocotools, about its own arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -62,7 +63,7 @@ def float64_probability(pixels, proposals, margins, boxes, img_shape, size, reci
         maps = F.interpolate(maps[:, None], scale_factor=2, mode="bilinear")[:, 0]
     if recipe.crop_to_box:
         maps = crop_to_boxes(maps, boxes)
-    return dense_probability(maps, img_shape, size, recipe)
+    return probability_at_size(maps, img_shape, size, recipe.resize)
 
 
 def decode(codes, size):

@@ -1,12 +1,11 @@
 """Masks by their plain definition: what the fast ones must equal, and are timed against."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..aligned_bilinear import aligned_bilinear
 from ..coupling import coupled_probabilities
 from ..mask_prediction import MaskRecipe, crop_to_boxes
+from ..mask_resize import probability_at_size
 from ..mask_targets import MASK_STRIDE
 
 MAX_CHUNK_PIXELS = 2**24
@@ -33,21 +32,6 @@ def dense_masks(
     chunk = max(MAX_CHUNK_PIXELS // max(padded[0] * padded[1], size[0] * size[1]), 1)
     for start in range(0, len(maps), chunk):
         part = slice(start, start + chunk)
-        resized = dense_probability(maps[part], img_shape, size, recipe)
+        resized = probability_at_size(maps[part], img_shape, size, recipe.resize)
         torch.gt(resized, recipe.mask_thr, out=masks[part])
     return masks
-
-
-def dense_probability(
-    maps: Tensor, img_shape: tuple[int, int], size: tuple[int, int], recipe: MaskRecipe
-) -> Tensor:
-    """Probabilities (K, h, w) at the mask stride, at the original size (K, *size)."""
-    if recipe.resize == "aligned":
-        enlarged = aligned_bilinear(maps, MASK_STRIDE)
-    else:
-        enlarged = _resize(maps, (MASK_STRIDE * maps.shape[1], MASK_STRIDE * maps.shape[2]))
-    return _resize(enlarged[:, : img_shape[0], : img_shape[1]], size)
-
-
-def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]

@@ -1,11 +1,13 @@
 """The model itself, whatever the runner has wrapped it in."""
 
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 
 def unwrapped_model(runner: Runner) -> nn.Module:
-    """The runner's model without DistributedDataParallel or another wrapper around it."""
+    """The detector without DistributedDataParallel, test-time augmentation or both around it."""
     model = runner.model
-    return model.module if is_model_wrapper(model) else model
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import pytest
 from mmdet.engine.hooks import DetVisualizationHook
 from mmdet.evaluation import DumpDetResults
+from mmdet.visualization import DetLocalVisualizer
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 
 from mmdet_embedmask.hooks.setup_check_hook import (
@@ -68,6 +69,7 @@ def runner(
 
 
 def test_run_lengths_are_neither_drawn_nor_dumped(tmp_path):
+    DetLocalVisualizer.get_instance("setup_check")  # the hook looks for one
     draws, silent = DetVisualizationHook(draw=True, test_out_dir="x"), DetVisualizationHook()
     dumps = DumpDetResults(str(tmp_path / "results.pkl"))
     hook = SetupCheckHook()

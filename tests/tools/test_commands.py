@@ -72,6 +72,12 @@ def test_train_resume_test_and_sheet(tmp_path):
     assert sorted(instances) == ["bboxes", "labels", "masks", "scores"]
     assert len(list(shown.rglob("*.png"))) == 4
 
+    output = run(
+        *["test.py", config, work_dir / "iter_2.pth", "--work-dir", work_dir, "--tta"],
+        *test_options,
+    )
+    assert output.count("Average Precision") == 12
+
     sheet = tmp_path / "sheet.png"
     run("picture_sheet.py", config, work_dir / "iter_2.pth", sheet, "--num", "2", *test_options)
     height, width = cv2.imread(str(sheet)).shape[:2]

@@ -9,3 +9,9 @@ default_hooks = dict(
     checkpoint=dict(type="AtomicCheckpointHook", by_epoch=False, interval=10000, max_keep_ckpts=3)
 )
 log_processor = dict(by_epoch=False)
+
+# With `tools/test.py --tta`: views are merged as the detector's own boxes are.
+tta_model = dict(
+    type="EmbedMaskTTAModel",
+    tta_cfg=dict(nms=dict(type="nms", iou_threshold=0.6), max_per_img=100),
+)
