@@ -1,0 +1,128 @@
+"""The model zoo's metafile, and the tables that are made of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..benchmark.tables import markdown_table
+
+BOX_AP, MASK_AP = "box AP", "mask AP"
+TASKS = {BOX_AP: "Object Detection", MASK_AP: "Instance Segmentation"}
+HEADER = (
+    "config",
+    "backbone",
+    "style",
+    "schedule",
+    "memory (GB)",
+    "time (ms)",
+    "box AP",
+    "mask AP",
+    "on",
+    "figures of",
+    "download",
+)
+ABSENT = "-"
+
+
+def read_models(metafile: Path) -> list[dict[str, Any]]:
+    """Models of a metafile, in its order."""
+    models: list[dict[str, Any]] = yaml.safe_load(metafile.read_text(encoding="utf-8"))["Models"]
+    return models
+
+
+def zoo_table(models: Sequence[dict[str, Any]], config_root: str = "") -> str:
+    """Markdown table of models, a row a data set that a model was evaluated on.
+
+    Args:
+        models: of a metafile.
+        config_root: what links to the configs start from; their paths below it are kept.
+    """
+    return markdown_table(HEADER, [row for model in models for row in zoo_rows(model, config_root)])
+
+
+def zoo_rows(model: dict[str, Any], config_root: str = "") -> list[list[str]]:
+    """Rows of one model: one for every data set it was evaluated on, one if on none."""
+    data: dict[str, Any] = model["Metadata"]
+    config = f"[{model['Name']}]({model['Config'].removeprefix(config_root)})"
+    shared = [config, *(str(data.get(key, ABSENT)) for key in ("Backbone", "Style", "Schedule"))]
+    shared += [str(data.get("Training Memory (GB)", ABSENT)), _inference_time(data)]
+    rows = []
+    for dataset, metrics in (_figures(model) or {ABSENT: {}}).items():
+        figures = [str(metrics.get(name, ABSENT)) for name in (BOX_AP, MASK_AP)]
+        source = str(data.get("Source of Results", ABSENT))
+        rows.append([*shared, *figures, dataset, source, _download(model)])
+    return rows
+
+
+def metafile_entry(
+    name: str,
+    config: str,
+    metadata: dict[str, Any],
+    dataset: str,
+    metrics: dict[str, float],
+    weights: str | None,
+) -> dict[str, Any]:
+    """A model of the metafile.
+
+    Args:
+        name: stem of the config, in lower case, as MIM wants it.
+        config: its path from the repository's root.
+        metadata: Backbone, Schedule and the like.
+        dataset: that the metrics are of.
+        metrics: ``box AP`` and ``mask AP`` with its kinds, in percent.
+        weights: where the checkpoint can be downloaded; None: nowhere yet.
+    """
+    results = []
+    for main, task in TASKS.items():
+        chosen = {key: value for key, value in metrics.items() if key.startswith(main)}
+        if chosen:
+            results.append(dict(Task=task, Dataset=dataset, Metrics=chosen))
+    entry: dict[str, Any] = {
+        "Name": name.lower(),
+        "In Collection": "EmbedMask",
+        "Config": config,
+        "Metadata": metadata,
+        "Results": results,
+    }
+    return entry | ({"Weights": weights} if weights else {})
+
+
+def coco_metrics(figures: dict[str, float]) -> dict[str, float]:
+    """CocoMetric's figures by the metafile's names, in percent; what is not measured is left out.
+
+    Args:
+        figures: ``coco/segm_mAP_50`` and the like, 0 to 1, or -1.
+    """
+    kinds = {"": "", "_50": "50", "_75": "75", "_s": "s", "_m": "m", "_l": "l"}
+    wanted = {
+        f"coco/{kind}_mAP{suffix}": f"{name}{short}"
+        for kind, name in (("bbox", BOX_AP), ("segm", MASK_AP))
+        for suffix, short in kinds.items()
+    }
+    return {
+        name: round(100 * figures[key], 1)
+        for key, name in wanted.items()
+        if figures.get(key, -1) >= 0
+    }
+
+
+def _figures(model: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Metrics by data set, of both tasks together."""
+    figures: dict[str, dict[str, float]] = {}
+    for result in model.get("Results", []):
+        figures.setdefault(result["Dataset"], {}).update(result["Metrics"])
+    return figures
+
+
+def _inference_time(data: dict[str, Any]) -> str:
+    times = data.get("inference time (ms/im)")
+    return f"{times[0]['value']} ({times[0]['hardware']})" if times else ABSENT
+
+
+def _download(model: dict[str, Any]) -> str:
+    weights = model.get("Weights")
+    if not weights:
+        return ABSENT
+    return f"[model]({weights}) | [log]({weights.removesuffix('.pth')}.log.json)"

@@ -1,0 +1,127 @@
+"""What a released model predicts for the image that is stored beside it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.structures.mask import encode_mask_results
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import pseudo_collate
+from pycocotools import mask as coco_mask
+from torch import nn
+
+from ..visualization.image_source import plain_pipeline
+
+MAX_BOX_DIFFERENCE = 1.0
+"""In pixels. Processors add up in different orders, so that a prediction differs a little."""
+
+MAX_SCORE_DIFFERENCE = 0.01
+
+MIN_MASK_IOU = 0.98
+
+MARGIN = 2 * MAX_SCORE_DIFFERENCE
+"""Detections whose score lies less above the cut may be missing on one side."""
+
+
+@torch.no_grad()
+def predict_records(model: nn.Module, config: Config, image: Path) -> list[dict[str, Any]]:
+    """Detections of an image file, the best first.
+
+    Args:
+        model: in eval mode.
+        config: gives the test pipeline.
+        image: a file.
+
+    Returns:
+        ``bbox`` [x1, y1, x2, y2] in pixels of the image, ``score``, ``label``, and ``segmentation``
+        as COCO's run lengths, of every detection.
+    """
+    data = pseudo_collate([plain_pipeline(config)(dict(img_path=str(image), img_id=0))])
+    found = model.test_step(data)[0].pred_instances.cpu()
+    masks = found.masks if isinstance(found.masks, list) else encode_mask_results(found.masks)
+    return [
+        dict(
+            bbox=[round(float(side), 3) for side in bbox],
+            score=round(float(score), 5),
+            label=int(label),
+            segmentation=dict(size=list(code["size"]), counts=code["counts"].decode()),
+        )
+        for bbox, score, label, code in zip(
+            found.bboxes, found.scores, found.labels, masks, strict=True
+        )
+    ]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two predictions of one image are from each other.
+
+    Args:
+        detections: how many are stored.
+        missing: how many of either have no counterpart within the tolerances.
+        box: largest difference of a side in pixels.
+        score: largest difference.
+        mask_iou: lowest.
+    """
+
+    detections: int
+    missing: int
+    box: float
+    score: float
+    mask_iou: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether every detection has its counterpart."""
+        return self.missing == 0
+
+
+def compare_records(
+    stored: list[dict[str, Any]], found: list[dict[str, Any]], test_cfg: ConfigDict
+) -> Agreement:
+    """Look for every detection's counterpart in the other prediction.
+
+    Args:
+        stored: of the release.
+        found: now.
+        test_cfg: of the model; says where detections are cut off.
+    """
+    cut = test_cfg.score_thr
+    for records in (stored, found):
+        if len(records) >= test_cfg.max_per_img:
+            cut = max(cut, min(record["score"] for record in records))
+    pairs, missing = [], 0
+    for ours, others in ((stored, found), (found, stored)):
+        for record in ours:
+            differences = (_difference(record, other) for other in others)
+            best = min((d for d in differences if d is not None), default=None)
+            if best is not None:
+                pairs.append(best)
+            elif record["score"] >= cut + MARGIN:
+                missing += 1
+    return Agreement(
+        detections=len(stored),
+        missing=missing,
+        box=max((box for box, _, _ in pairs), default=0.0),
+        score=max((score for _, score, _ in pairs), default=0.0),
+        mask_iou=1 - max((loss for _, _, loss in pairs), default=0.0),
+    )
+
+
+def _difference(record: dict[str, Any], other: dict[str, Any]) -> tuple[float, float, float] | None:
+    """Differences of box and score, and 1 - mask IoU; None beyond the tolerances."""
+    box = max(abs(a - b) for a, b in zip(record["bbox"], other["bbox"], strict=True))
+    score = abs(record["score"] - other["score"])
+    if record["label"] != other["label"] or box > MAX_BOX_DIFFERENCE:
+        return None
+    if score > MAX_SCORE_DIFFERENCE:
+        return None
+    iou = _mask_iou(record["segmentation"], other["segmentation"])
+    return None if iou < MIN_MASK_IOU else (box, score, 1 - iou)
+
+
+def _mask_iou(one: dict[str, Any], other: dict[str, Any]) -> float:
+    if one == other:  # two empty masks have no IoU
+        return 1.0
+    return float(coco_mask.iou([one], [other], [0])[0, 0])

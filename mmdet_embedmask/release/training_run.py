@@ -1,0 +1,89 @@
+"""What a training run has left beside its checkpoints."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+EVALUATED = "coco/"
+"""Begins the name of every figure of CocoMetric."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The part of a run's folder that belongs to one checkpoint.
+
+    Args:
+        log: the log as text.
+        scalars: the figures of the log, one JSON object a line.
+        metrics: COCO's figures of the evaluation at the checkpoint, by name; 0 to 1, or -1 where
+            there is nothing to measure.
+        memory: the most that torch held on the GPU in MB; None for a run without one.
+    """
+
+    log: Path
+    scalars: Path
+    metrics: dict[str, float]
+    memory: int | None
+
+
+def read_run(work_dir: Path, iteration: int, metrics: Path | None = None) -> RunRecord:
+    """Find log and evaluation of a checkpoint.
+
+    Args:
+        work_dir: of the run, with a folder for every start of it.
+        iteration: after which the checkpoint was saved.
+        metrics: a JSON file that ``tools/test.py`` wrote for the checkpoint, instead of what
+            training evaluated.
+
+    Raises:
+        ValueError: if there is no log, or no evaluation at that iteration.
+    """
+    scalars = sorted(work_dir.glob("*/vis_data/scalars.json"))
+    if not scalars:
+        raise ValueError(
+            f"{work_dir} holds no training log (*/vis_data/scalars.json): give the run's folder "
+            "with --work-dir"
+        )
+    given = None if metrics is None else _coco_figures(json.loads(metrics.read_text()))
+    for path in reversed(scalars):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        found = given or _evaluation_at(lines, iteration)
+        trained = any("loss" in line for line in lines)
+        log = path.parents[1] / f"{path.parents[1].name}.log"
+        if found and trained and log.is_file():
+            memory = [line["memory"] for line in lines if "memory" in line]
+            return RunRecord(log, path, found, max(memory, default=None))
+    raise ValueError(
+        f"{work_dir} holds no evaluation of iteration {iteration}: run tools/test.py on the "
+        "checkpoint and give the JSON file that it writes with --metrics"
+    )
+
+
+def _evaluation_at(lines: list[dict[str, Any]], iteration: int) -> dict[str, float] | None:
+    """Figures of the evaluation after an iteration; None if there was none.
+
+    MMEngine does not write the iteration beside them, but training lines before and after do.
+    """
+    for before, line, after in _evaluations(lines):
+        if before <= iteration and (after is None or iteration < after):
+            return _coco_figures(line)
+    return None
+
+
+def _evaluations(
+    lines: list[dict[str, Any]],
+) -> Iterator[tuple[int, dict[str, Any], int | None]]:
+    """Every evaluation with the last iteration that was logged before it, and the next after it."""
+    trained = [(place, int(line["iter"])) for place, line in enumerate(lines) if "loss" in line]
+    for place, line in enumerate(lines):
+        if not _coco_figures(line):
+            continue
+        before = [iteration for where, iteration in trained if where < place]
+        after = [iteration for where, iteration in trained if where > place]
+        yield (before[-1] if before else 0), line, (after[0] if after else None)
+
+
+def _coco_figures(line: dict[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in line.items() if name.startswith(EVALUATED)}
