@@ -18,7 +18,7 @@ HEADER = (
     "memory (GB)",
     "time (ms)",
     "box AP",
-    "mask AP",
+    "mask AP / 50 / 75 / s / m / l",
     "on",
     "figures of",
     "download",
@@ -26,10 +26,47 @@ HEADER = (
 ABSENT = "-"
 
 
+INTRODUCTION = """<!-- Made of metafile.yml by tools/model_zoo.py: change that file, not this one. -->
+# Model zoo
+
+Every config, with the figures that are known of it. *figures of* says whose they are: the paper's
+were not measured by us, and training for them takes GPUs that we did not have. Figures in percent;
+a dash stands for what is not known. Weights that can be downloaded have a link; with MIM:
+`mim download mmdet_embedmask --config NAME --dest DIR`.
+[docs/model_zoo.md](../../docs/model_zoo.md) says how weights get here."""
+
+SECTIONS = {
+    "": "Tables 1 and 2",
+    "ablations": "Table 3",
+    "atss": "On ATSS",
+    "backbones": "Other backbones",
+    "released": "Recipes of the authors' released weights",
+}
+"""Heading of each folder's models that are trained on COCO; small data has its own."""
+
+SMALL_DATA = "Small data, from scratch"
+
+
 def read_models(metafile: Path) -> list[dict[str, Any]]:
     """Models of a metafile, in its order."""
     models: list[dict[str, Any]] = yaml.safe_load(metafile.read_text(encoding="utf-8"))["Models"]
     return models
+
+
+def zoo_page(models: Sequence[dict[str, Any]], folder: str) -> str:
+    """The model zoo's page: a table for every section.
+
+    Args:
+        models: of a metafile.
+        folder: of the page, as the models' configs name it, with a slash at its end.
+    """
+    sections: dict[str, list[dict[str, Any]]] = {}
+    for model in models:
+        sections.setdefault(_section(model, folder), []).append(model)
+    parts = [INTRODUCTION]
+    for heading, members in sections.items():
+        parts.append(f"## {heading}\n\n{zoo_table(members, folder)}")
+    return "\n\n".join(parts) + "\n"
 
 
 def zoo_table(models: Sequence[dict[str, Any]], config_root: str = "") -> str:
@@ -50,7 +87,7 @@ def zoo_rows(model: dict[str, Any], config_root: str = "") -> list[list[str]]:
     shared += [str(data.get("Training Memory (GB)", ABSENT)), _inference_time(data)]
     rows = []
     for dataset, metrics in (_figures(model) or {ABSENT: {}}).items():
-        figures = [str(metrics.get(name, ABSENT)) for name in (BOX_AP, MASK_AP)]
+        figures = [str(metrics.get(BOX_AP, ABSENT)), _mask_figures(metrics)]
         source = str(data.get("Source of Results", ABSENT))
         rows.append([*shared, *figures, dataset, source, _download(model)])
     return rows
@@ -108,12 +145,25 @@ def coco_metrics(figures: dict[str, float]) -> dict[str, float]:
     }
 
 
+def _section(model: dict[str, Any], folder: str) -> str:
+    if model["Metadata"]["Training Data"] != "COCO":
+        return SMALL_DATA
+    subfolder = Path(model["Config"].removeprefix(folder)).parent
+    return SECTIONS["" if subfolder == Path(".") else subfolder.name]
+
+
 def _figures(model: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Metrics by data set, of both tasks together."""
     figures: dict[str, dict[str, float]] = {}
     for result in model.get("Results", []):
         figures.setdefault(result["Dataset"], {}).update(result["Metrics"])
     return figures
+
+
+def _mask_figures(metrics: dict[str, float]) -> str:
+    """Mask AP and as many of its kinds as there are."""
+    names = [f"{MASK_AP}{kind}" for kind in ("", "50", "75", "s", "m", "l")]
+    return " / ".join(str(metrics[name]) for name in names if name in metrics) or ABSENT
 
 
 def _inference_time(data: dict[str, Any]) -> str:

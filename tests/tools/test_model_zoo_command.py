@@ -1,0 +1,37 @@
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = Path("configs/embedmask")
+
+
+def main(*args):
+    spec = importlib.util.spec_from_file_location("model_zoo", ROOT / "tools" / "model_zoo.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    tool.main(list(map(str, args)))
+
+
+def test_the_repositorys_page_is_up_to_date():
+    main("--root", ROOT, "--check")
+
+
+def test_a_changed_metafile_is_noticed_and_the_page_made_again(tmp_path):
+    (tmp_path / FOLDER).mkdir(parents=True)
+    text = (ROOT / FOLDER / "metafile.yml").read_text()
+    (tmp_path / FOLDER / "metafile.yml").write_text(text.replace("mask AP: 38.3", "mask AP: 38.4"))
+    shutil.copy(ROOT / FOLDER / "README.md", tmp_path / FOLDER)
+    with pytest.raises(SystemExit, match="differs from .*metafile.yml: run python tools/model_zoo"):
+        main("--root", tmp_path, "--check")
+    main("--root", tmp_path)
+    main("--root", tmp_path, "--check")
+    assert "38.4 / 59.3" in (tmp_path / FOLDER / "README.md").read_text()
+
+
+def test_outside_the_repository(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main("--root", tmp_path)
+    assert "run this in the repository, or give its --root" in capsys.readouterr().err

@@ -1,0 +1,39 @@
+"""Make the model zoo's page of the metafile.
+
+python tools/model_zoo.py          # writes configs/embedmask/README.md
+python tools/model_zoo.py --check  # says whether it is up to date
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmdet_embedmask.files import write_bytes
+from mmdet_embedmask.release.model_zoo import read_models, zoo_page
+
+FOLDER = "configs/embedmask/"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write or compare."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", type=Path, default=Path("."), help="of the repository (.)")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if it differs")
+    args = parser.parse_args(argv)
+    metafile, page = args.root / FOLDER / "metafile.yml", args.root / FOLDER / "README.md"
+    if not metafile.is_file():
+        parser.error(f"{metafile} is not a file: run this in the repository, or give its --root")
+    text = zoo_page(read_models(metafile), FOLDER)
+    if not args.check:
+        write_bytes(page, text.encode())
+        print(f"{page}: written")
+    elif not page.is_file() or page.read_text(encoding="utf-8") != text:
+        raise SystemExit(f"{page} differs from {metafile}: run python tools/model_zoo.py")
+    else:
+        print(f"{page}: up to date")
+
+
+if __name__ == "__main__":
+    main()
