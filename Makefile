@@ -15,12 +15,13 @@ SHAPES := data/shapes
 DEMO := work_dirs/demo
 DEMO_CONFIG := configs/embedmask/embedmask_tiny_shapes.py
 
-.PHONY: help install demo test test-slow lint clean
+.PHONY: help install demo test test-slow test-install lint clean
 
 help:
 	@echo "make demo       generate shapes, train, evaluate, draw predictions (minutes on two cores)"
 	@echo "make test       run the default tests"
 	@echo "make test-slow  run the slow tests"
+	@echo "make test-install  build and install wheel and sdist, and run every verb of MIM"
 	@echo "make lint       check format, lint and types"
 	@echo "make clean      remove what the commands above made"
 
@@ -40,6 +41,9 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m "slow and not gpu"
+
+test-install: $(INSTALLED)
+	$(BIN)/python -m pytest -m install tests/packaging
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

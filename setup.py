@@ -37,6 +37,8 @@ def add_mim_files(link: bool) -> None:
         link: relative links instead of copies.
     """
     target = ROOT / PACKAGE / ".mim"
+    if not (ROOT / MIM_FILES[0]).exists():
+        return  # an unpacked sdist: it brings .mim, and not the folders that it was made of
     if target.exists():
         shutil.rmtree(target)
     target.mkdir()
@@ -52,7 +54,6 @@ def add_mim_files(link: bool) -> None:
             shutil.copy2(source, target / name)
 
 
-# An unpacked sdist brings .mim along and has the top-level folders too: copying again is harmless.
 if EDITABLE_COMMANDS & set(sys.argv):
     add_mim_files(link=True)
 elif BUILD_COMMANDS & set(sys.argv):

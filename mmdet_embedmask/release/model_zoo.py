@@ -26,7 +26,7 @@ HEADER = (
 ABSENT = "-"
 
 
-INTRODUCTION = """<!-- Made of metafile.yml by tools/model_zoo.py: change that file, not this one. -->
+INTRODUCTION = """<!-- Made of metafile.yml by tools/model_zoo.py: edit that file, not this one. -->
 # Model zoo
 
 Every config, with the figures that are known of it. *figures of* says whose they are: the paper's

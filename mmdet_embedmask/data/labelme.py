@@ -1,0 +1,98 @@
+"""Annotations of labelme: one JSON file beside every image."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHAPES = ("polygon", "rectangle", "circle")
+
+CIRCLE_POINTS = 64
+"""Corners of the polygon that stands for a circle: 0.1% off at most."""
+
+
+@dataclass(frozen=True)
+class LabelmeInstance:
+    """One object.
+
+    Args:
+        label: its class.
+        polygons: its parts, each (N, 2) as (x, y) in pixels.
+    """
+
+    label: str
+    polygons: tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True)
+class LabelmeImage:
+    """One annotated image.
+
+    Args:
+        file_name: of the image, from the folder of its JSON file.
+        height: in pixels.
+        width: in pixels.
+        instances: in the file's order.
+    """
+
+    file_name: str
+    height: int
+    width: int
+    instances: tuple[LabelmeInstance, ...]
+
+
+def read_labelme(path: Path) -> LabelmeImage:
+    """Read one file.
+
+    Shapes of one label and one group id are parts of one object.
+
+    Raises:
+        ValueError: naming the file and what is wrong with it.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        parts: dict[Any, tuple[str, list[NDArray[np.float64]]]] = {}
+        for index, shape in enumerate(content["shapes"]):
+            group = shape.get("group_id")
+            key = ("single", index) if group is None else (shape["label"], group)
+            label, polygons = parts.setdefault(key, (str(shape["label"]), []))
+            polygons.append(_polygon(shape))
+        return LabelmeImage(
+            file_name=Path(content["imagePath"].replace("\\", "/")).name,
+            height=int(content["imageHeight"]),
+            width=int(content["imageWidth"]),
+            instances=tuple(LabelmeInstance(k, tuple(v)) for k, v in parts.values()),
+        )
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not an annotation file of labelme ({error!r})") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _polygon(shape: dict[str, Any]) -> NDArray[np.float64]:
+    """Corners (N, 2) of a shape."""
+    kind, points = shape.get("shape_type", "polygon"), np.array(shape["points"], dtype=np.float64)
+    if kind not in SHAPES:
+        raise ValueError(
+            f"a shape of class {shape['label']!r} is a {kind}: redraw it as one of {SHAPES}"
+        )
+    least = 3 if kind == "polygon" else 2
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < least:
+        raise ValueError(
+            f"a {kind} of class {shape['label']!r} has {len(points)} points and needs {least}: "
+            "redraw or remove it"
+        )
+    if not np.isfinite(points).all():
+        raise ValueError(f"a {kind} of class {shape['label']!r} has a point that is no number")
+    if kind == "rectangle":
+        (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
+        return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+    if kind == "circle":
+        center, edge = points[:2]
+        angles = np.linspace(0, 2 * np.pi, CIRCLE_POINTS, endpoint=False)
+        radius = np.linalg.norm(edge - center)
+        return center + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return points

@@ -1,0 +1,55 @@
+"""Make a data set in COCO's format of images that were annotated with labelme.
+
+python tools/dataset_converters/labelme_to_coco.py IMAGE_DIR OUT_DIR
+python tools/dataset_converters/labelme_to_coco.py IMAGE_DIR OUT_DIR --classes cell debris
+
+IMAGE_DIR holds images and, beside each, labelme's JSON file. OUT_DIR/train.json and
+OUT_DIR/val.json name the images from IMAGE_DIR on; the images stay where they are. Polygons,
+rectangles and circles become polygons; shapes of one label and one group id become one object.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmdet_embedmask.data.labelme import read_labelme
+from mmdet_embedmask.data.labelme_coco import class_names, coco_dataset, split_images
+from mmdet_embedmask.files import write_json
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read, split, write and print what a config needs."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("image_dir", type=Path)
+    parser.add_argument("out_dir", type=Path)
+    parser.add_argument("--val-share", type=float, default=0.2, help="of the images (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the split (%(default)s)")
+    parser.add_argument("--classes", nargs="+", help="names in order (all labels, sorted)")
+    args = parser.parse_args(argv)
+    if not args.image_dir.is_dir():
+        parser.error(f"{args.image_dir} is not a folder")
+    if not 0 < args.val_share < 1:
+        parser.error(f"--val-share {args.val_share} must lie between 0 and 1")
+    files = sorted(args.image_dir.glob("*.json"))
+    if not files:
+        parser.error(f"{args.image_dir} holds no .json file: annotate its images with labelme")
+    try:
+        images = [read_labelme(path) for path in files]
+        missing = [i.file_name for i in images if not (args.image_dir / i.file_name).is_file()]
+        if missing:
+            raise ValueError(f"{args.image_dir} lacks the images {', '.join(missing[:5])}")
+        classes = tuple(args.classes or class_names(images))
+        parts = split_images(images, args.val_share, args.seed)
+        datasets = [coco_dataset(part, classes) for part in parts]
+    except ValueError as error:
+        parser.error(str(error))
+    for name, dataset in zip(("train", "val"), datasets, strict=True):
+        write_json(args.out_dir / f"{name}.json", dataset)
+        print(f"{name}: {len(dataset['images'])} images, {len(dataset['annotations'])} objects")
+    print(f"classes={classes!r}")
+
+
+if __name__ == "__main__":
+    main()
