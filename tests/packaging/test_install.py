@@ -147,6 +147,8 @@ def options(work):
         "val_evaluator.ann_file",
         "test_evaluator.ann_file",
         "train_dataloader.batch_size",
+        # Two iterations teach nothing: without a low threshold there is nothing to evaluate.
+        "model.test_cfg.score_thr",
     )
 
     def value(key):
