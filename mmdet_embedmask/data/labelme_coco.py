@@ -1,6 +1,5 @@
 """Annotations of labelme as one file in COCO's format."""
 
-import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -68,7 +67,8 @@ def split_images(
     if len(images) < 2:
         raise ValueError(f"{len(images)} annotated image(s) cannot be split: give 2 or more")
     count = min(max(round(val_share * len(images)), 1), len(images) - 1)
-    chosen = set(random.Random(seed).sample(range(len(images)), count))
+    drawn = np.random.default_rng(seed).choice(len(images), count, replace=False)
+    chosen = set(drawn.tolist())
     train = [image for index, image in enumerate(images) if index not in chosen]
     return train, [images[index] for index in sorted(chosen)]
 
