@@ -51,6 +51,8 @@ def build_runner(cfg: Config) -> Runner:
     cfg = cfg.copy()
     build_runner.count += 1
     cfg.experiment_name = f"test_{build_runner.count}"
+    # MMDetection names all visualizers alike; the first run's would serve all others.
+    cfg.visualizer.name = cfg.experiment_name
     return Runner.from_cfg(cfg)
 
 

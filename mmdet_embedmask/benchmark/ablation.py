@@ -78,7 +78,7 @@ def published_mask_ap(metafile: Path, dataset: str = "COCO minival") -> dict[str
     return {
         model["Name"]: float(result["Metrics"]["mask AP"])
         for model in models
-        for result in model["Results"]
+        for result in model.get("Results", [])
         if result["Dataset"] == dataset and "mask AP" in result["Metrics"]
     }
 
