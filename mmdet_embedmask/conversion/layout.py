@@ -7,7 +7,7 @@ from dataclasses import dataclass
 STAGES = (1, 2, 3, 4)
 """Of a ResNet, as MMDetection numbers them."""
 
-DEPTHS = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101}
+DEPTHS: dict[tuple[int, ...], int] = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101}
 """Depth of a ResNet by its bottleneck blocks, for the depths that were released."""
 
 

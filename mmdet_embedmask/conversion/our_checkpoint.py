@@ -108,8 +108,11 @@ def _dataset_meta(config: Config, config_name: str) -> dict[str, Any]:
 
 def released_buffers(checkpoint: dict[str, Any], official: OfficialWeights) -> dict[str, Tensor]:
     """What `our_checkpoint` kept of the authors' checkpoint, if this one was converted."""
-    kept = checkpoint.get("meta", {}).get(BUFFERS, {})
-    return {name: kept[name] for name in official.family.skipped if name in kept}
+    meta = checkpoint.get("meta")
+    kept = meta.get(BUFFERS) if isinstance(meta, dict) else None
+    if not isinstance(kept, dict):
+        return {}
+    return {n: kept[n] for n in official.family.skipped if isinstance(kept.get(n), Tensor)}
 
 
 def default_config(folder: Path, official: OfficialWeights) -> Path:
