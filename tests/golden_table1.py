@@ -4,10 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from golden_weights import golden_weights, part_of_ours
 from mmdet.registry import MODELS
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
+
+from mmdet_embedmask.conversion.families import TABLE1
+from mmdet_embedmask.conversion.table1_weights import divide_embedding_weights
 
 NUM_LEVELS = 5
 STRIDES = (8, 16, 32, 64, 128)
@@ -31,8 +35,7 @@ def build_heads(
     Args:
         golden: of a table1_head file.
         dtype: of the heads.
-        embed_reduce_factor: their divisor of the tower before the embedding convolutions, which
-            we do not have: it is the same as dividing the convolutions' weights.
+        embed_reduce_factor: their divisor of the tower before the embedding convolutions.
         bbox_head: overrides of the proposal head's config.
         mask_head: overrides of the pixel head's config.
     """
@@ -43,67 +46,11 @@ def build_heads(
         dict(type="EmbedMaskHead", num_classes=5, strides=STRIDES, **common, **(bbox_head or {}))
     ).to(dtype)
     pixel_head = MODELS.build(dict(type="PixelEmbedHead", **common, **(mask_head or {}))).to(dtype)
-    state = {
-        name.removeprefix("state_dict/rpn.head."): torch.from_numpy(array).to(dtype)
-        for name, array in golden.items()
-        if name.startswith("state_dict/")
-    }
-    for name in state:
-        if "embed_pred.weight" in name:
-            state[name] = state[name] / embed_reduce_factor
-    _load(proposal_head, state, _proposal_names())
-    _load(pixel_head, state, _pixel_names())
+    theirs = golden_weights(golden, dtype, "state_dict/")
+    theirs = divide_embedding_weights(theirs, embed_reduce_factor)
+    proposal_head.load_state_dict(part_of_ours(theirs, TABLE1, "bbox_head."), strict=True)
+    pixel_head.load_state_dict(part_of_ours(theirs, TABLE1, "mask_head."), strict=True)
     return proposal_head, pixel_head
-
-
-def _load(head: nn.Module, state: dict[str, Tensor], names: dict[str, str]) -> None:
-    """Load by name; neither side may have anything left over."""
-    own = head.state_dict()
-    theirs = {ours: state[name].reshape(own[ours].shape) for name, ours in names.items()}
-    head.load_state_dict(theirs, strict=True)
-
-
-def _tower(theirs: str, ours: str) -> dict[str, str]:
-    return {
-        f"{theirs}.{3 * i + offset}.{kind}": f"{ours}.{i}.{layer}.{kind}"
-        for i in range(4)
-        for offset, layer in enumerate(("conv", "gn"))
-        for kind in ("weight", "bias")
-    }
-
-
-def _convs(pairs: dict[str, str]) -> dict[str, str]:
-    return {f"{a}.{kind}": f"{b}.{kind}" for a, b in pairs.items() for kind in ("weight", "bias")}
-
-
-def _proposal_names() -> dict[str, str]:
-    names = _tower("cls_tower", "cls_convs") | _tower("bbox_tower", "reg_convs")
-    names |= _convs(
-        {
-            "cls_logits": "conv_cls",
-            "bbox_pred": "conv_reg",
-            "centerness": "conv_centerness",
-            "proposal_spatial_embed_pred": "proposal_branch.embedding.conv_spatial_aware",
-            "proposal_other_embed_pred": "proposal_branch.embedding.conv_spatial_free",
-            "proposal_margin_pred": "proposal_branch.conv_margin",
-        }
-    )
-    for i in range(NUM_LEVELS):
-        names[f"scales.{i}.scale"] = f"scales.{i}.scale"
-        names[f"margin_scales.{i}.scale"] = f"proposal_branch.margin_scales.{i}.scale"
-    return names
-
-
-def _pixel_names() -> dict[str, str]:
-    names = _tower("mask_tower", "tower.convs")
-    names |= _convs(
-        {
-            "pixel_spatial_embed_pred": "embedding_prediction.conv_spatial_aware",
-            "pixel_other_embed_pred": "embedding_prediction.conv_spatial_free",
-        }
-    )
-    names["position_scale.scale"] = "spatial_embedding.position_scale.scale"
-    return names
 
 
 def ground_truth(golden: Mapping[str, np.ndarray], dtype: torch.dtype) -> list[InstanceData]:

@@ -4,31 +4,23 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from golden_weights import golden_weights, part_of_ours
 from mmdet.registry import MODELS
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from mmdet_embedmask.conversion.families import TABLE2
 from mmdet_embedmask.layers import ProposalBranch
 
 STRIDES = (8, 16, 32, 64, 128)
 PADDED = (128, 160)
 NUM_CLASSES = 5
-TOWER_CONVS = 4
 NORM = dict(type="BN")
 
 
 def features(golden: Mapping[str, np.ndarray], dtype: torch.dtype) -> list[Tensor]:
     return [torch.from_numpy(golden[f"feature/p{level}"]).to(dtype) for level in range(3, 8)]
-
-
-def weights(golden: Mapping[str, np.ndarray], prefix: str, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Arrays whose name starts with the prefix, by what follows it."""
-    return {
-        name.removeprefix(prefix): torch.from_numpy(array).to(dtype)
-        for name, array in golden.items()
-        if name.startswith(prefix)
-    }
 
 
 def build_pixel_head(golden: Mapping[str, np.ndarray], dtype: torch.dtype) -> nn.Module:
@@ -48,28 +40,9 @@ def build_pixel_head(golden: Mapping[str, np.ndarray], dtype: torch.dtype) -> nn
             ),
         )
     ).to(dtype)
-    theirs = weights(golden, "state_dict/mask_branch.", dtype)
-    state = {_pixel_name(name): value for name, value in theirs.items()}
-    for part, ours in (("spatial", "aware"), ("free", "free")):
-        prefix = f"state_dict/pixel_head.{part}_embed_head."
-        for kind, value in weights(golden, prefix, dtype).items():
-            state[f"embedding_prediction.conv_spatial_{ours}.{kind}"] = value
-    # The file holds no counters of BatchNorm's batches.
-    counters = {k: v for k, v in head.state_dict().items() if k.endswith("num_batches_tracked")}
-    head.load_state_dict(state | counters, strict=True)
+    theirs = golden_weights(golden, dtype, "state_dict/")
+    head.load_state_dict(part_of_ours(theirs, TABLE2, "mask_head."), strict=True)
     return head
-
-
-def _pixel_name(theirs: str) -> str:
-    """Our name of a parameter of their mask branch."""
-    part, *rest = theirs.split(".")
-    if part == "logits":
-        return f"semantic_branch.conv_semantic.{rest[0]}"
-    ours = {"refine": "tower.refine", "tower": "tower.convs", "seg_head": "semantic_branch.convs"}
-    if len(rest) == 2:  # the last convolution of the tower has no norm
-        return f"{ours[part]}.{rest[0]}.{rest[1]}"
-    index, layer, kind = rest
-    return f"{ours[part]}.{index}.{('conv', 'bn')[int(layer)]}.{kind}"
 
 
 def build_proposal_branch(
@@ -78,23 +51,8 @@ def build_proposal_branch(
     """Proposal branch with ('Conv1_Conv3') or without ('Conv3') its 1x1 convolutions."""
     reduce_channels = 128 if variant == "Conv1_Conv3" else None
     branch = ProposalBranch(64, 16, STRIDES, reduce_channels=reduce_channels).to(dtype)
-    theirs = weights(golden, f"state_dict_{variant}/proposal_head.", dtype)
-    state = {}
-    for kind in ("weight", "bias"):
-        state[f"embedding.conv_spatial_aware.{kind}"] = theirs.pop(
-            f"embed_head.spatial_embed_head.{kind}"
-        )
-        state[f"embedding.conv_spatial_free.{kind}"] = theirs.pop(
-            f"embed_head.free_embed_head.{kind}"
-        )
-        state[f"conv_margin.{kind}"] = torch.cat(
-            [theirs.pop(f"{part}_margin_head.{kind}") for part in ("spatial", "free")]
-        )
-        if reduce_channels:
-            state[f"reduce_embedding.{kind}"] = theirs.pop(f"embed_conv.{kind}")
-            state[f"reduce_margin.{kind}"] = theirs.pop(f"margin_conv.{kind}")
-    for name in list(theirs):
-        state[name] = theirs.pop(name).reshape(())  # the scales of the levels
+    theirs = golden_weights(golden, dtype, "state_dict/", f"state_dict_{variant}/")
+    state = part_of_ours(theirs, TABLE2, "bbox_head.proposal_branch.")
     branch.load_state_dict(state, strict=True)
     return branch
 

@@ -132,6 +132,39 @@ def test_table_2():
         assert cfg.model.bbox_head.max_mask_proposals == 500
 
 
+@pytest.mark.parametrize("name", ["embedmask_r50_fpn_1x_coco", "embedmask_r101_fpn_ms-3x_coco"])
+def test_released_weights_of_table_1_have_their_own_recipe(name):
+    ours, released = load(f"{name}.py").to_dict(), load(f"released/{name}_released.py").to_dict()
+    assert changed_settings(ours.pop("model"), released.pop("model")) == {
+        "mask_head.upsample": "embedding",
+        "test_cfg.crop_to_box": True,
+    }
+    assert ours == released
+
+
+def test_released_weights_of_table_2_without_1x1_convolutions():
+    ours = load("embedmask_fused_r50_fpn_ms-1x_coco.py").to_dict()
+    conv3 = load("released/embedmask_fused-conv3_r50_fpn_ms-1x_coco.py").to_dict()
+    assert changed_settings(ours.pop("model"), conv3.pop("model")) == {
+        "bbox_head.reduce_channels": None
+    }
+    assert ours == conv3
+
+
+@pytest.mark.parametrize(
+    "name", ["embedmask_r50_fpn_1x_coco.py", "embedmask_fused_r101_fpn_ms-3x_coco.py"]
+)
+def test_the_backbone_of_msra_weights_halves_the_size_in_1x1_convolutions(name):
+    cfg = load(name)
+    cfg.model.backbone.init_cfg = None
+    backbone = MODELS.build(cfg.model.backbone)
+    for stage, stride in ((1, 1), (2, 2), (3, 2), (4, 2)):
+        block = getattr(backbone, f"layer{stage}")[0]
+        assert block.conv1.kernel_size == (1, 1) and block.conv1.stride == (stride, stride)
+        assert block.conv2.stride == (1, 1)
+    assert backbone.bn1.eps == 1e-5 and not backbone.bn1.weight.requires_grad
+
+
 def test_the_nuclei_config_of_table_2_has_all_of_its_settings():
     coco = load("embedmask_fused_r50_fpn_ms-1x_coco.py").model
     nuclei = load("embedmask_fused_r18_fpn_dsb2018.py").model

@@ -9,8 +9,8 @@ from golden_table2 import (
     build_proposal_branch,
     features,
     ground_truth,
-    weights,
 )
+from golden_weights import golden_weights
 
 from mmdet_embedmask.heads.ground_truth import ground_truth_masks
 from mmdet_embedmask.layers import cell_positions
@@ -47,7 +47,7 @@ def test_running_statistics_after_one_step(golden_table2, dtype, tolerance):
     levels = features(golden_table2, dtype)
     head(levels)
     head.semantic_branch(levels[0])
-    after = weights(golden_table2, "train/bn_after/mask_branch.", torch.float64)
+    after = golden_weights(golden_table2, torch.float64, "train/bn_after/mask_branch.")
     state, compared = head.state_dict(), 0
     for name, value in after.items():
         part, index, _, kind = name.split(".")

@@ -1,0 +1,1 @@
+"""Checkpoints of the authors' two programs, to and from ours."""

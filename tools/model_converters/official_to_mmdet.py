@@ -1,0 +1,78 @@
+"""Convert a checkpoint that the authors released to one of this package.
+
+python tools/model_converters/official_to_mmdet.py embed_mask_R50_1x.pth embedmask_r50.pth
+
+Takes both of their programs (Table 1 and Table 2), finds out which one and how deep, and writes the
+weights with the config that has their recipe. Tools and DetInferencer then need the new file alone.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.conversion.checkpoint_file import (
+    check_output,
+    read_checkpoint,
+    released_weights,
+    write_checkpoint,
+)
+from mmdet_embedmask.conversion.errors import ConversionError
+from mmdet_embedmask.conversion.official import recognize
+from mmdet_embedmask.conversion.our_checkpoint import default_config, our_checkpoint
+from mmdet_embedmask.conversion.report import conversion_report
+from mmdet_embedmask.detector import load_config
+from mmdet_embedmask.validation import check_positive
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "embedmask"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("src", type=Path, help="the authors' checkpoint")
+    parser.add_argument("out", type=Path, help="the file to write")
+    parser.add_argument("--config", type=Path, help="(the released recipe of family and depth)")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    parser.add_argument(
+        "--embed-reduce-factor",
+        type=float,
+        default=1.0,
+        help="EMBED_REDUCE_FACTOR of the Table 1 program's configuration (%(default)g)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    return parser
+
+
+def convert(args: argparse.Namespace) -> list[str]:
+    """Convert one file and return the report."""
+    check_output(args.src, args.out, args.force)
+    check_positive("--embed-reduce-factor", args.embed_reduce_factor)
+    if args.config and not args.config.is_file():
+        raise ConversionError(f"{args.config} is not a file")
+    checkpoint, sha256 = read_checkpoint(args.src)
+    official = recognize(released_weights(checkpoint), args.embed_reduce_factor)
+    path = args.config or default_config(CONFIGS, official)
+    config = load_config(path, args.cfg_options)
+    ours = our_checkpoint(official, config, path.name, sha256)
+    write_checkpoint(args.out, ours)
+    return [*conversion_report(official, ours["state_dict"]), f"config: {path}"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Convert and print."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    try:
+        report = convert(args)
+    except ValueError as error:
+        parser.error(str(error))
+    print("\n".join([*report, f"{args.out}: written"]))
+
+
+if __name__ == "__main__":
+    main()
