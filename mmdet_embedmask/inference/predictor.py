@@ -1,6 +1,7 @@
 """Predictions for images that are already read."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,6 +95,6 @@ def _with_run_lengths(config: Config) -> Config:
     """
     if not is_embed_mask(config):
         return config
-    config = config.copy()
+    config = deepcopy(config)
     config.model.test_cfg.setdefault("mask_format", "rle")
     return config
