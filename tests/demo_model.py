@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from tiny import build_model, model_cfg
 
 CLASSES = ("cat", "dog", "owl")
@@ -40,6 +41,7 @@ def demo_config(**test_cfg) -> Config:
 
 def save_checkpoint(path: Path, **test_cfg) -> Path:
     """Random weights, whose masks are neither empty nor full."""
+    init_default_scope("mmdet")
     torch.manual_seed(1)
     model = build_model()
     # Scores far apart: the order of detections does not hang on the last bit.
