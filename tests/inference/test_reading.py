@@ -10,6 +10,7 @@ from mmdet_embedmask.inference.reading import (
     displayable,
     split_pipeline,
 )
+from mmdet_embedmask.visualization.image_source import plain_pipeline
 
 # How an image must be stored for each EXIF orientation to show it upright.
 STORED = {
@@ -92,16 +93,20 @@ def test_what_cannot_be_decoded_is_said(tmp_path, read):
         read(tmp_path / "float.tif")
 
 
-def test_reading_and_the_rest_are_the_pipeline(tmp_path):
-    from mmdet_embedmask.visualization.image_source import plain_pipeline
-
+@pytest.mark.parametrize("to_float32", [False, True])
+def test_reading_and_the_rest_are_the_pipeline(tmp_path, to_float32):
     path = write_oriented(tmp_path / "photo.jpg", 8, quarters())
-    read, rest = split_pipeline(demo_config())
-    parts = rest(dict(img=read(path), img_id=0))
-    whole = plain_pipeline(demo_config())(dict(img_path=str(path), img_id=0))
-    assert np.array_equal(parts["inputs"], whole["inputs"])
-    for name in ("ori_shape", "img_shape", "scale_factor"):
-        assert parts["data_samples"].metainfo[name] == whole["data_samples"].metainfo[name]
+    config = demo_config()
+    config.test_dataloader.dataset.pipeline[0].to_float32 = to_float32
+    read, rest = split_pipeline(config)
+    whole = plain_pipeline(config)(dict(img_path=str(path), img_id=0))
+    # A video's frame comes as uint8, whatever the config makes of files.
+    for image in (read(path), read(path).astype(np.uint8)):
+        parts = rest(dict(img=image, img_id=0))
+        assert parts["inputs"].dtype == whole["inputs"].dtype
+        assert np.array_equal(parts["inputs"], whole["inputs"])
+        for name in ("ori_shape", "img_shape", "scale_factor"):
+            assert parts["data_samples"].metainfo[name] == whole["data_samples"].metainfo[name]
 
 
 def test_a_pipeline_of_another_start_is_refused():
