@@ -15,6 +15,8 @@ from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader, load_checkpoint
 
+from .embed_mask import EmbedMask
+
 
 def load_config(path: Path, options: dict[str, Any] | None = None) -> Config:
     """Read a config file, changed by ``--cfg-options``."""
@@ -73,6 +75,13 @@ def build_detector(
             # Strictly: with MMEngine's default a wrong file leaves random weights behind.
             load_checkpoint(model, str(checkpoint), map_location="cpu", strict=True)
     return model.to(device).eval()
+
+
+def is_embed_mask(config: Config) -> bool:
+    """Whether the config's model is an EmbedMask, or derived from it."""
+    kind = config.model.type
+    model = MODELS.get(kind) if isinstance(kind, str) else kind
+    return isinstance(model, type) and issubclass(model, EmbedMask)
 
 
 @contextmanager

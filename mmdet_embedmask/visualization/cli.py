@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config, DictAction
 from tqdm import tqdm
 
-from ..detector import build_detector, load_config
+from ..detector import build_detector, is_embed_mask, load_config
 from .sheet_rows import spread_indices
 from .style import MIN_TILE
 
@@ -133,14 +133,10 @@ def open_embed_mask(
 
 def check_embed_mask(parser: argparse.ArgumentParser, config: Config) -> None:
     """Leave with an error if the config's model has no embeddings to look at."""
-    from mmdet.registry import MODELS
-
-    from ..embed_mask import EmbedMask
-
-    kind = config.model.type
-    model = MODELS.get(kind) if isinstance(kind, str) else kind
-    if not (isinstance(model, type) and issubclass(model, EmbedMask)):
-        parser.error(f"the config's model is {kind}: this tool looks inside EmbedMask alone")
+    if not is_embed_mask(config):
+        parser.error(
+            f"the config's model is {config.model.type}: this tool looks inside EmbedMask alone"
+        )
 
 
 def load_model(config: Config, checkpoint: Path, device: str) -> Any:

@@ -41,10 +41,23 @@ def neighbor_colors(masks: NDArray[np.bool_]) -> list[Color]:
     """
     if not len(masks):
         return []
-    weight = (1 + _gaps(masks) / (REACH * max(masks.shape[1:]))) ** -2.0
+    return box_colors(_boxes(masks), max(masks.shape[1:]))
+
+
+def box_colors(boxes: NDArray[np.float64], longer_side: int) -> list[Color]:
+    """One colour of PALETTE an instance, as `neighbor_colors`, from the masks' bounding boxes.
+
+    Args:
+        boxes: (K, 4), first column and row, last column and row of each mask.
+        longer_side: of the image in pixels.
+
+    Returns:
+        (K,) in blue, green, red.
+    """
+    weight = (1 + _gaps(boxes) / (REACH * longer_side)) ** -2.0
     alike = _resemblance()
     chosen: list[int] = []
-    for index in range(len(masks)):
+    for index in range(len(boxes)):
         # The first term spreads the palette where there are no neighbours.
         cost = np.bincount(chosen, minlength=len(PALETTE)) * 1e-3
         cost = cost + alike[:, chosen] @ weight[index, :index]
@@ -65,13 +78,18 @@ def _resemblance() -> NDArray[np.float64]:
     return np.asarray(np.exp(-distance / 25.0))
 
 
-def _gaps(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Pixels between the bounding boxes of any two masks: (K, K); 0 where they touch."""
+def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """First column and row, last column and row of masks: (K, 4); zeros for an empty one."""
     boxes = np.zeros((len(masks), 4))
     for box, mask in zip(boxes, masks, strict=True):
         columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
         if len(columns):
             box[:] = columns[0], rows[0], columns[-1], rows[-1]
+    return boxes
+
+
+def _gaps(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pixels between any two boxes (K, 4): (K, K); 0 where they touch."""
     low, high = boxes[:, :2], boxes[:, 2:]
     apart = np.maximum(low[:, None] - high[None], low[None] - high[:, None]).clip(min=0)
     return np.asarray(np.hypot(apart[..., 0], apart[..., 1]))

@@ -81,8 +81,15 @@ class ImageSource:
 
 def plain_pipeline(config: Config) -> Compose:
     """The config's test pipeline without what loads annotations, which a plain image lacks."""
+    return Compose(plain_transforms(config))
+
+
+def plain_transforms(config: Config) -> list[dict[str, Any]]:
+    """The configs of `plain_pipeline`'s transforms; not to be changed."""
     transforms = get_test_pipeline_cfg(config)
-    names = [getattr(t["type"], "__name__", str(t["type"])) for t in transforms]
-    return Compose(
-        [t for t, name in zip(transforms, names, strict=True) if "Annotations" not in name]
-    )
+    return [t for t in transforms if "Annotations" not in transform_name(t)]
+
+
+def transform_name(transform: dict[str, Any]) -> str:
+    """Name of a transform's class, whose config gives it as a string or as the class itself."""
+    return getattr(transform["type"], "__name__", str(transform["type"]))

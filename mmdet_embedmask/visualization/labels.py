@@ -49,15 +49,49 @@ def draw_labels(
     taken: list[Rectangle] = []
     for text, middle, color in zip(texts, middles, colors, strict=True):
         scale = _fitting_scale(text, FONT_SCALE, picture.shape[1])
-        (width, height), baseline = cv2.getTextSize(text, FONT, scale, 1)
-        size = width + 2 * PADDING, height + baseline + 2 * PADDING
-        x1, y1, x2, y2 = box = free_place(middle, size, taken, picture.shape[:2])
-        taken.append(box)
-        cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), (0, 0, 0), cv2.FILLED)
-        cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), color, 1)
-        origin = x1 + PADDING, y1 + PADDING + height
-        cv2.putText(picture, text, origin, FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
+        place = free_place(middle, label_size(text, scale), taken, picture.shape[:2])
+        taken.append(place)
+        draw_label(picture, text, place, color, scale)
     return taken
+
+
+def label_size(text: str, scale: float) -> tuple[int, int]:
+    """Width and height in pixels of a label, box included.
+
+    Args:
+        text: one line.
+        scale: of the font.
+    """
+    thickness = _thickness(scale)
+    (width, height), baseline = cv2.getTextSize(text, FONT, scale, thickness)
+    padding = thickness * PADDING
+    return width + 2 * padding, height + baseline + 2 * padding
+
+
+def draw_label(
+    picture: Image, text: str, place: Rectangle, color: tuple[int, int, int], scale: float
+) -> None:
+    """Write a text on a dark box into the picture, in place.
+
+    Args:
+        picture: (H, W, 3).
+        text: one line.
+        place: of the size that `label_size` gives.
+        color: of the box's frame.
+        scale: of the font.
+    """
+    thickness = _thickness(scale)
+    x1, y1, x2, y2 = place
+    cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), (0, 0, 0), cv2.FILLED)
+    cv2.rectangle(picture, (x1, y1), (x2 - 1, y2 - 1), color, thickness)
+    (_, height), _ = cv2.getTextSize(text, FONT, scale, thickness)
+    origin = x1 + thickness * PADDING, y1 + thickness * PADDING + height
+    cv2.putText(picture, text, origin, FONT, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+
+
+def _thickness(scale: float) -> int:
+    """Pixels of a font's lines."""
+    return max(1, round(scale / FONT_SCALE))
 
 
 def _fitting_scale(text: str, scale: float, width: int) -> float:

@@ -1,0 +1,1 @@
+"""Predictions for files and videos: what the demo tools are made of."""

@@ -1,0 +1,149 @@
+"""Predictions as records in COCO's results format."""
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+
+class Segmentation(TypedDict):
+    """A mask as JSON can hold it and pycocotools reads it."""
+
+    size: list[int]
+    counts: str
+
+
+class Detection(TypedDict):
+    """One instance; pycocotools' ``loadRes`` reads a list of them.
+
+    ``category_id`` is the position of the class, from 0; ``bbox`` is x, y, width, height.
+    """
+
+    image_id: int
+    category_id: int
+    category: str
+    bbox: list[float]
+    score: float
+    segmentation: Segmentation
+
+
+class ImageRecord(TypedDict):
+    """What was found in one image of a size; ``file_name`` may also name a frame of a video."""
+
+    image_id: int
+    file_name: str
+    height: int
+    width: int
+    detections: list[Detection]
+
+
+def image_record(
+    instances: InstanceData,
+    class_names: Sequence[str],
+    size: tuple[int, int],
+    image_id: int,
+    file_name: str,
+) -> ImageRecord:
+    """The record of one image.
+
+    Args:
+        instances: K predictions at the image's own size, see `detections_of`.
+        class_names: name of every label.
+        size: height and width of the image.
+        image_id: number of the image.
+        file_name: its name.
+
+    Raises:
+        ValueError: see `detections_of`.
+    """
+    return ImageRecord(
+        image_id=image_id,
+        file_name=file_name,
+        height=size[0],
+        width=size[1],
+        detections=detections_of(instances, class_names, image_id),
+    )
+
+
+def detections_of(
+    instances: InstanceData, class_names: Sequence[str], image_id: int
+) -> list[Detection]:
+    """Predictions in COCO's results format, in their order.
+
+    Numbers are the shortest that give the same float32: 0.1, not 0.10000000149011612.
+
+    Args:
+        instances: ``bboxes`` (K, 4) as x1, y1, x2, y2, ``scores`` (K,), ``labels`` (K,), and
+            ``masks`` as (K, H, W) or as K run lengths.
+        class_names: name of every label.
+        image_id: number of the image.
+
+    Raises:
+        ValueError: if there are no masks, or a label has no name.
+    """
+    if "masks" not in instances:
+        raise ValueError(
+            "the model predicts no masks: take an instance segmentor, not a detector of boxes"
+        )
+    codes = encode_masks(instances.masks)
+    labels: list[int] = instances.labels.tolist()
+    if labels and max(labels) >= len(class_names):
+        raise ValueError(
+            f"the model predicts class {max(labels)}, but its config names only "
+            f"{len(class_names)} classes: correct test_dataloader.dataset.metainfo.classes"
+        )
+    boxes = _boxes(instances.bboxes.numpy(), codes)
+    scores = _short(instances.scores.numpy())
+    return [
+        Detection(
+            image_id=image_id,
+            category_id=label,
+            category=class_names[label],
+            bbox=box,
+            score=score,
+            segmentation=code,
+        )
+        for label, box, score, code in zip(labels, boxes, scores, codes, strict=True)
+    ]
+
+
+def encode_masks(masks: torch.Tensor | NDArray[Any] | Sequence[Any]) -> list[Segmentation]:
+    """Masks as run lengths with text counts.
+
+    Args:
+        masks: (K, H, W) of any type, or K run lengths of pycocotools.
+    """
+    if isinstance(masks, torch.Tensor):
+        masks = masks.cpu().numpy()
+    codes = (
+        # One by one: a copy of all of them in COCO's order would double the memory.
+        coco_mask.encode(np.asfortranarray(mask, np.uint8))
+        if isinstance(mask, np.ndarray)
+        else mask
+        for mask in masks
+    )
+    return [
+        Segmentation(size=[int(side) for side in code["size"]], counts=_text(code["counts"]))
+        for code in codes
+    ]
+
+
+def _text(counts: bytes | str) -> str:
+    return counts.decode("ascii") if isinstance(counts, bytes) else counts
+
+
+def _boxes(boxes: NDArray[np.float32], codes: list[Segmentation]) -> list[list[float]]:
+    """Boxes (K, 4) as x, y, width, height; of the masks where the model, such as SOLO, has none."""
+    if len(boxes) and not boxes.any():
+        return [coco_mask.toBbox(code).tolist() for code in codes]
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    return [_short(box) for box in np.concatenate([boxes[:, :2], sizes], axis=1)]
+
+
+def _short(values: NDArray[np.float32]) -> list[float]:
+    """The shortest numbers that read back as the same float32."""
+    return [float(str(value)) for value in values.astype(np.float32)]

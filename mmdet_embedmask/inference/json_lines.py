@@ -1,0 +1,54 @@
+"""Records that are kept one by one, and the JSON file that they become."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class JsonLines:
+    """A file of one JSON record a line; every record that was added stays, whatever comes after.
+
+    Args:
+        path: the file; an earlier one is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("w", encoding="ascii")
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Write a record and hand it to the operating system."""
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+
+    def __enter__(self) -> "JsonLines":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def lines_to_json(lines: Path, path: Path) -> None:
+    """Turn a file of JSON lines into one JSON list and remove it, line by line in memory.
+
+    Args:
+        lines: of `JsonLines`.
+        path: written whole or not at all.
+    """
+    unfinished = path.with_name(path.name + ".tmp")
+    with lines.open(encoding="ascii") as records, unfinished.open("w", encoding="ascii") as target:
+        separator = "["
+        for record in records:
+            target.write(f"{separator}\n{record.rstrip()}")
+            separator = ","
+        target.write("[]\n" if separator == "[" else "\n]\n")
+    os.replace(unfinished, path)
+    lines.unlink()

@@ -1,0 +1,115 @@
+import cv2
+import numpy as np
+import pytest
+
+from mmdet_embedmask.inference.video_file import CODECS, VideoFile
+from mmdet_embedmask.inference.video_results import frames_to_come
+from mmdet_embedmask.inference.video_source import VideoSource
+from mmdet_embedmask.inference.window import check_display
+
+
+def frame(value, size=(48, 64)):
+    return np.full((*size, 3), value, np.uint8)
+
+
+def write(path, count=6, fps=12.5, size=(48, 64)):
+    with VideoFile(path, fps) as video:
+        for index in range(count):
+            video.write(frame(30 * index, size))
+    return path
+
+
+@pytest.mark.parametrize("suffix", CODECS)
+def test_what_is_written_is_read(tmp_path, suffix):
+    with VideoSource(str(write(tmp_path / f"a{suffix}"))) as source:
+        assert (source.fps, source.num_frames) == (12.5, 6)
+        read = list(source.frames())
+    assert [index for index, _ in read] == list(range(6))
+    for index, image in read:
+        assert image.shape == (48, 64, 3) and abs(image.mean() - 30 * index) < 4
+
+
+def test_every_nth_frame(tmp_path):
+    with VideoSource(str(write(tmp_path / "a.mp4", 7))) as source:
+        read = list(source.frames(3))
+    assert [index for index, _ in read] == [0, 3, 6]
+    assert [round(image.mean() / 30) for _, image in read] == [0, 3, 6]
+    assert source.frames_read == 7
+
+
+def test_odd_sizes_lose_nothing(tmp_path):
+    picture = frame(0, (49, 65))
+    picture[-9:, :] = 200
+    with VideoFile(tmp_path / "a.mp4", 10) as video:
+        video.write(picture)
+    with VideoSource(str(tmp_path / "a.mp4")) as source:
+        ((_, image),) = source.frames()
+    assert image.shape == (50, 66, 3)
+    assert (image[-9:] > 150).all()
+
+
+def test_frames_of_another_size_are_refused(tmp_path):
+    with VideoFile(tmp_path / "a.mp4", 10) as video:
+        video.write(frame(0))
+        with pytest.raises(ValueError, match=r"a frame is \(40, 64, 3\), but the video's first is"):
+            video.write(frame(0, (40, 64)))
+
+
+def test_a_file_that_cannot_be_written(tmp_path):
+    with VideoFile(tmp_path / "gone" / "a.mp4", 10) as video:
+        with pytest.raises(OSError, match="cannot write .*gone/a.mp4 with the codec mp4v"):
+            video.write(frame(0))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("gone.mp4", "gone.mp4 does not exist: give a video file, or the number of a webcam"),
+        ("text.mp4", "text.mp4 is not a video that OpenCV can read"),
+        ("97", "97 is no webcam that opens"),
+    ],
+)
+def test_sources_that_cannot_be_opened(tmp_path, monkeypatch, source, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.mp4").write_text("hello" * 100)
+    with pytest.raises(ValueError, match=message):
+        VideoSource(source)
+
+
+def test_a_source_that_does_not_say_its_speed(tmp_path, monkeypatch):
+    class Camera:
+        def __init__(self, source):
+            assert source == 3
+
+        def isOpened(self):  # noqa: N802
+            return True
+
+        def get(self, name):
+            return float("nan") if name == cv2.CAP_PROP_FPS else -1.0
+
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    source = VideoSource("3")
+    assert (source.fps, source.num_frames) == (25.0, None)
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "every", "max_frames", "expected"),
+    [(7, 1, None, 7), (7, 3, None, 3), (6, 3, None, 2), (7, 3, 2, 2), (None, 2, 5, 5)]
+    + [(None, 1, None, None), (7, 1, 100, 7)],
+)
+def test_frames_to_come(num_frames, every, max_frames, expected):
+    assert frames_to_come(num_frames, every, max_frames) == expected
+
+
+def test_no_display(monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(ValueError, match="no display here"):
+        check_display()
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GUI:           NONE\n")
+    with pytest.raises(ValueError, match="opencv-python-headless"):
+        check_display()
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GUI:           QT5\n")
+    check_display()

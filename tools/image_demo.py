@@ -1,0 +1,105 @@
+"""Segment images: predictions in COCO's results format, and the images with masks drawn in.
+
+python tools/image_demo.py CHECKPOINT photo.jpg folder "shots/*.png" --out DIR
+python tools/image_demo.py CHECKPOINT folder --recursive --out DIR --no-overlays --score-thr 0.05
+
+The model is any instance segmentor of MMDetection; the config comes from the checkpoint.
+DIR/predictions.json: a record an image with its detections; all detections in one list are what
+pycocotools' loadRes reads. DIR/overlays: a picture an image. Until the end, and if the run is
+interrupted, the records are in DIR/predictions.jsonl, one a line.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from tqdm import tqdm
+
+import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.files import picture_name, write_png
+from mmdet_embedmask.inference import cli
+from mmdet_embedmask.inference.draw import Style, draw_detections
+from mmdet_embedmask.inference.image_results import (
+    ImageResult,
+    SkippedFile,
+    predict_files,
+)
+from mmdet_embedmask.inference.json_lines import JsonLines, lines_to_json
+from mmdet_embedmask.inference.reading import displayable
+from mmdet_embedmask.inference.sources import expand_inputs
+
+
+def parse_args(
+    argv: Sequence[str] | None,
+) -> tuple[argparse.ArgumentParser, argparse.Namespace, list[Path]]:
+    """Read the command line and find the files."""
+    parser = cli.make_parser(__doc__, colors="instance")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="file, folder or pattern")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--recursive", action="store_true", help="also folders inside folders")
+    parser.add_argument("--batch-size", type=int, default=1, help="images a pass (%(default)s)")
+    parser.add_argument("--no-overlays", action="store_true", help="write no pictures")
+    parser.add_argument("--no-json", action="store_true", help="write no predictions.json")
+    args = parser.parse_args(argv)
+    cli.check_arguments(parser, args)
+    if args.batch_size < 1:
+        parser.error(f"--batch-size {args.batch_size} must be at least 1")
+    if args.no_overlays and args.no_json:
+        parser.error("--no-overlays and --no-json leave nothing to write: drop one of them")
+    if args.out.exists() and not args.out.is_dir():
+        parser.error(f"--out {args.out} is a file, but must be a folder to write into")
+    try:
+        return parser, args, expand_inputs(args.inputs, args.recursive, exclude=args.out)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
+def write_overlay(folder: Path, result: ImageResult, style: Style) -> None:
+    """Draw and write one picture."""
+    picture = displayable(result.image)
+    draw_detections(picture, result.record["detections"], style)
+    write_png(folder / picture_name(result.record["image_id"], result.path), picture)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Predict, draw and write; the exit code is 0 if there was an image."""
+    parser, args, paths = parse_args(argv)
+    segmentor = cli.load_segmentor(parser, args)
+    lines = args.out / "predictions.jsonl"
+    skipped: list[SkippedFile] = []
+    images = detections = 0
+    with ExitStack() as stack:
+        records = None if args.no_json else stack.enter_context(JsonLines(lines))
+        progress = stack.enter_context(tqdm(total=len(paths), unit="image", file=sys.stderr))
+        for result in predict_files(segmentor, paths, args.score_thr, args.batch_size):
+            progress.update()
+            if isinstance(result, SkippedFile):
+                skipped.append(result)
+                continue
+            if not args.no_overlays:
+                write_overlay(args.out / "overlays", result, cli.drawing_style(args))
+            # After its picture: a record says that all of its image is done.
+            if records is not None:
+                records.add(result.record)
+            images += 1
+            detections += len(result.record["detections"])
+            progress.set_postfix(detections=detections)
+    if not args.no_json:
+        lines_to_json(lines, args.out / "predictions.json")
+    for file in skipped:
+        print(f"skipped: {file.path} {file.reason}", file=sys.stderr)
+    print(
+        f"{args.out}: {images} images, {detections} detections with a score of {args.score_thr} or "
+        f"more, {len(skipped)} files skipped"
+    )
+    return 0 if images else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted: what was done so far is kept", file=sys.stderr)
+        sys.exit(130)
