@@ -10,16 +10,14 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mmdet.models.data_preprocessors import DetDataPreprocessor
 from torch import Tensor, nn
 
 from ..embed_mask import EmbedMask
 from ..heads.candidate_scores import candidate_scores
 from ..heads.levels import flatten_levels, prior_centers
-from ..validation import SCORES, check_count
+from ..validation import SCORES
+from .exportable import check_exportable
 from .nms import class_aware_nms
-
-NMS_SETTINGS = ("type", "iou_threshold", "class_agnostic")
 
 
 class Candidates(NamedTuple):
@@ -70,7 +68,7 @@ class OnnxEmbedMask(nn.Module):
 
     def __init__(self, model: EmbedMask) -> None:
         super().__init__()
-        _check_exportable(model)
+        check_exportable(model)
         self.model = model.eval()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -148,21 +146,3 @@ class OnnxEmbedMask(nn.Module):
             first = first + num_points
         (kept,) = (torch.cat(ranks) > cfg.score_thr).nonzero(as_tuple=True)
         return Candidates(*(torch.cat(values)[kept] for values in zip(*chosen, strict=True)))
-
-
-def _check_exportable(model: EmbedMask) -> None:
-    """Refuse by name what the exported function would compute otherwise than the model."""
-    preprocessor, cfg = model.data_preprocessor, model.bbox_head.test_cfg
-    if type(preprocessor) is not DetDataPreprocessor:
-        raise ValueError(
-            f"data_preprocessor is a {type(preprocessor).__name__}: only "
-            "DetDataPreprocessor, which normalises and pads, is exported"
-        )
-    kind = cfg.nms.get("type", "nms")
-    if kind != "nms" or set(cfg.nms) - set(NMS_SETTINGS):
-        raise ValueError(
-            f"test_cfg.nms={dict(cfg.nms)}: only dict(type='nms', iou_threshold=...) is exported, "
-            "with class_agnostic or without"
-        )
-    for name in ("nms_pre", "max_per_img"):
-        check_count(f"test_cfg.{name}", cfg[name])
