@@ -62,7 +62,7 @@ def squared_distance(
     offset = (margin * q**2).sum(dim=1)
     distance = torch.addmm(offset[:, None], coefficients, torch.cat([p**2, p])).to(dtype)
     # The expanded form can round to just below zero.
-    return distance.clamp(min=0).reshape(len(q), *pixel_embedding.shape[1:])
+    return torch.unflatten(distance.clamp(min=0), 1, pixel_embedding.shape[1:])
 
 
 def mask_probability(distance: Tensor) -> Tensor:

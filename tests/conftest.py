@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from exported import ExportedDetector, export_tiny
 from mmengine.registry import init_default_scope
 
 # Registers our modules, and puts the stand-in for compiled MMCV in place, before mmdet.models.
@@ -51,3 +52,9 @@ def golden_lovasz() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="session")
 def golden_table2() -> dict[str, np.ndarray]:
     return dict(np.load(shared_file("golden/table2_head.npz")))
+
+
+@pytest.fixture(scope="session")
+def exported() -> ExportedDetector:
+    """One for all tests, as exporting takes many seconds: many classes, masks cropped."""
+    return export_tiny(bbox_head=dict(num_classes=20), test_cfg=dict(crop_to_box=True))

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..assignment import draw_proposals
 from ..layers import EMBEDDINGS, ProposalBranch
 from ..validation import SCORES, check_count, check_embed_dim, check_option, check_positive
+from .candidate_scores import candidate_scores
 from .ground_truth import check_ground_truth
 from .levels import flatten_levels, flatten_points, prior_centers
 from .mask_proposals import best_fitting_proposals, gather_proposals
@@ -176,7 +177,7 @@ class CoupledHead:
         batch_gt_instances: list[InstanceData],
     ) -> list[InstanceData]:
         """Choose the proposals that learn a mask; see `get_positive_infos` for the result."""
-        mlvl_priors = self._priors(bbox_preds)
+        mlvl_priors = self.level_priors(bbox_preds)
         if self.mask_proposals == "all":
             chosen = draw_proposals(self._gt_inds, self.max_mask_proposals)
         else:
@@ -195,7 +196,7 @@ class CoupledHead:
             flatten_levels(margins),
         )
 
-    def _priors(self, levels: list[Tensor]) -> list[Tensor]:
+    def level_priors(self, levels: list[Tensor]) -> list[Tensor]:
         """Points (P, 2) or anchors (P, 4) of every level, like the maps in dtype and device."""
         return self.prior_generator.grid_priors(
             [level.shape[-2:] for level in levels], levels[0].dtype, levels[0].device
@@ -232,7 +233,7 @@ class CoupledHead:
         """
         cfg = self.test_cfg if cfg is None else cfg
         # Not like the class logits: under autocast their half precision has no whole pixels.
-        mlvl_priors = self._priors(bbox_preds)
+        mlvl_priors = self.level_priors(bbox_preds)
         results_list = []
         for image, meta in enumerate(batch_img_metas):
             outputs = (cls_scores, bbox_preds, centernesses, embeddings, margins)
@@ -256,20 +257,13 @@ class CoupledHead:
         cfg: ConfigDict,
     ) -> InstanceData:
         """The best scored (prior, class) pairs of one level of one image, boxes not decoded."""
-        scores = flatten_points(cls_score).sigmoid()
-        score_factors = flatten_points(centerness).sigmoid()
-        if cfg.get("score", SCORES[0]) == "sqrt":
-            # Table 2 drops and ranks candidates by the product; its root is the score.
-            scores, score_factors = scores * score_factors, None
-        scores, labels, kept, _ = filter_scores_and_topk(scores, cfg.score_thr, cfg.nms_pre)
-        results = InstanceData(
-            scores=scores if score_factors is not None else scores.sqrt(),
+        ranks, scores = candidate_scores(cls_score, centerness, cfg.get("score", SCORES[0]))
+        _, labels, kept, _ = filter_scores_and_topk(ranks, cfg.score_thr, cfg.nms_pre)
+        return InstanceData(
+            scores=scores[kept, labels],
             labels=labels,
             bboxes=flatten_points(bbox_pred)[kept],
             priors=priors[kept],
             proposal_embeddings=flatten_points(embedding)[kept],
             proposal_margins=flatten_points(margin)[kept],
         )
-        if score_factors is not None:
-            results.score_factors = score_factors[kept, 0]
-        return results

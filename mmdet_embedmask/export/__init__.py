@@ -1,0 +1,1 @@
+"""EmbedMask as an ONNX file."""

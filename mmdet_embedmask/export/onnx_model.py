@@ -1,0 +1,148 @@
+"""EmbedMask as one function of an image, of operations that an ONNX file can hold.
+
+Shapes used in this module:
+
+    H, W: size of the image, P: priors of all levels, C: classes, D: embedding channels,
+    K: detections
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..embed_mask import EmbedMask
+from ..heads.candidate_scores import candidate_scores
+from ..heads.levels import flatten_levels, prior_centers
+from ..validation import SCORES
+from .exportable import check_exportable
+from .nms import class_aware_nms
+
+
+class Candidates(NamedTuple):
+    """Pairs of a prior and a class, before the suppression of overlaps.
+
+    Args:
+        points: index of the prior among all levels'.
+        labels: class.
+        scores: of the detection.
+    """
+
+    points: Tensor
+    labels: Tensor
+    scores: Tensor
+
+
+class Detections(NamedTuple):
+    """What `PixelEmbedHead.mask_probabilities` reads of detections.
+
+    Not an InstanceData: that counts its values, whose number an exported graph does not know.
+
+    Args:
+        bboxes: (K, 4) in pixels of the network input.
+        priors: (K, 2).
+        proposal_embeddings: (K, D) without position.
+        proposal_margins: (K, D).
+    """
+
+    bboxes: Tensor
+    priors: Tensor
+    proposal_embeddings: Tensor
+    proposal_margins: Tensor
+
+
+class OnnxEmbedMask(nn.Module):
+    """The detector from an image to boxes and probability maps, by the model's ``test_cfg``.
+
+    It computes what the model's own prediction does, with the model's own heads, and differs in how
+    candidates are chosen: of each level the best are taken, then those above the threshold, so that
+    one number alone depends on the image, however small a level is.
+
+    Args:
+        model: in eval mode.
+
+    Raises:
+        ValueError: if the model has a setting that is not exported.
+    """
+
+    def __init__(self, model: EmbedMask) -> None:
+        super().__init__()
+        check_exportable(model)
+        self.model = model.eval()
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Detect.
+
+        Args:
+            image: (H, W, 3) uint8 in blue, green, red, of the network input's size: resized as the
+                test pipeline does, neither normalised nor padded.
+
+        Returns:
+            ``bboxes`` (K, 4) in pixels of the image, ``scores`` (K,), ``labels`` (K,), and mask
+            ``probabilities`` (K, h, w) at the mask stride over the image padded at right and
+            bottom. The best first.
+        """
+        features = self.model.extract_feat(self._network_input(image))
+        (pixels,) = self.model.mask_head(features)
+        detections, scores, labels = self._detect(features, image.shape[:2])
+        probabilities = self.model.mask_head.mask_probabilities(pixels[0], detections)
+        return detections.bboxes, scores, labels, probabilities
+
+    def _network_input(self, image: Tensor) -> Tensor:
+        """(1, 3, h, w) normalised and padded: the data preprocessor reads sizes as numbers."""
+        preprocessor = self.model.data_preprocessor
+        x = image.permute(2, 0, 1)
+        if preprocessor._channel_conversion:
+            x = x.flip(0)
+        x = x.float()
+        if preprocessor._enable_normalize:
+            x = (x - preprocessor.mean) / preprocessor.std
+        divisor = preprocessor.pad_size_divisor
+        # Upwards without negative numbers, which ONNX divides towards zero.
+        height, width = ((side + divisor - 1) // divisor * divisor for side in image.shape[:2])
+        padding = (0, width - image.shape[1], 0, height - image.shape[0])
+        return F.pad(x, padding, value=preprocessor.pad_value)[None]
+
+    def _detect(
+        self, features: tuple[Tensor, ...], img_shape: tuple[int, int]
+    ) -> tuple[Detections, Tensor, Tensor]:
+        """Detections of the one image, their scores (K,) and labels (K,)."""
+        head, cfg = self.model.bbox_head, self.model.bbox_head.test_cfg
+        cls_scores, bbox_preds, centernesses, embeddings, margins = head(features)
+        points, labels, scores = self._candidates(cls_scores, centernesses)
+        priors = torch.cat(head.level_priors(bbox_preds))
+        (sides,) = flatten_levels(bbox_preds)
+        bboxes = head.bbox_coder.decode(priors, sides, max_shape=img_shape)[points]
+        if cfg.get("min_bbox_size", -1) >= 0:
+            large = (bboxes[:, 2:] - bboxes[:, :2] > cfg.min_bbox_size).all(dim=1)
+            (large,) = large.nonzero(as_tuple=True)
+            bboxes, points, labels, scores = (x[large] for x in (bboxes, points, labels, scores))
+        classes = torch.zeros_like(labels) if cfg.nms.get("class_agnostic", False) else labels
+        kept = class_aware_nms(bboxes, scores, classes, cfg.nms.iou_threshold, cfg.max_per_img)
+        points = points[kept]
+        detections = Detections(
+            bboxes[kept],
+            prior_centers(priors)[points],
+            flatten_levels(embeddings)[0, points],
+            flatten_levels(margins)[0, points],
+        )
+        return detections, scores[kept], labels[kept]
+
+    def _candidates(self, cls_scores: list[Tensor], centernesses: list[Tensor]) -> Candidates:
+        """The best pairs of every level, as `CoupledHead` chooses them."""
+        cfg = self.model.bbox_head.test_cfg
+        ranks, chosen, first = [], [], 0
+        for cls_score, centerness in zip(cls_scores, centernesses, strict=True):
+            rank, score = candidate_scores(cls_score[0], centerness[0], cfg.get("score", SCORES[0]))
+            num_points, num_classes = rank.shape
+            # A level of a small image has fewer.
+            count = torch.sym_min(cfg.nms_pre, num_points * num_classes)
+            rank, index = rank.flatten().topk(count)
+            ranks.append(rank)
+            chosen.append(
+                (first + index // num_classes, index % num_classes, score.flatten()[index])
+            )
+            first = first + num_points
+        (kept,) = (torch.cat(ranks) > cfg.score_thr).nonzero(as_tuple=True)
+        return Candidates(*(torch.cat(values)[kept] for values in zip(*chosen, strict=True)))

@@ -1,0 +1,91 @@
+"""The exported function in torch: it is the model's own prediction, with every setting."""
+
+import numpy as np
+import pytest
+import torch
+from exported import noise, tiny_detector
+from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
+from tiny import ATSS_TRAIN_CFG, FUSED_BBOX_HEAD, FUSED_MASK_HEAD, atss_head_cfg, model_cfg
+
+from mmdet_embedmask.export.agreement import Detected, agreement, predict
+from mmdet_embedmask.export.onnx_model import OnnxEmbedMask
+
+SETTINGS = {
+    "plain": dict(),
+    "many classes": dict(bbox_head=dict(num_classes=30)),
+    "sqrt": dict(test_cfg=dict(score="sqrt")),
+    "crop": dict(test_cfg=dict(crop_to_box=True)),
+    "embedding": dict(mask_head=dict(upsample="embedding")),
+    "aligned": dict(mask_head=dict(upsample="aligned")),
+    "fused": dict(bbox_head=FUSED_BBOX_HEAD, mask_head=FUSED_MASK_HEAD),
+    "class agnostic": dict(
+        test_cfg=dict(nms=dict(type="nms", iou_threshold=0.5, class_agnostic=True))
+    ),
+    "small boxes": dict(test_cfg=dict(min_bbox_size=40)),
+    "all survive": dict(test_cfg=dict(max_per_img=1000, nms_pre=10)),
+    "coordinates": dict(
+        bbox_head=dict(embedding="coord_conv"), mask_head=dict(embedding="coord_conv")
+    ),
+    "fixed margin": dict(bbox_head=dict(learnable_margin=False)),
+}
+
+
+def check(model, image):
+    with torch.no_grad():
+        outputs = OnnxEmbedMask(model)(torch.from_numpy(image))
+    expected = predict(model, image)
+    found = Detected(*(value.numpy() for value in outputs))
+    assert len(expected.scores) > 5
+    # In one process all is equal to the last digit, the order too.
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-6)
+    assert agreement(expected, found).holds
+    return found
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("size", [(64, 96), (150, 129)])
+def test_it_is_the_models_prediction(setting, size):
+    model, _ = tiny_detector(**SETTINGS[setting])
+    found = check(model, noise(*size))
+    cells = tuple(-(-side // 32) * 8 for side in size)
+    assert found.probabilities.shape[1:] == cells
+    assert found.bboxes[:, 0::2].max() <= size[1] and found.bboxes[:, 1::2].max() <= size[0]
+
+
+def test_atss_too():
+    cfg = model_cfg()
+    cfg.bbox_head = ConfigDict(atss_head_cfg())
+    cfg.train_cfg = ATSS_TRAIN_CFG
+    model = MODELS.build(cfg).eval()
+    model.init_weights()
+    check(model, noise(96, 128))
+
+
+def test_no_detection():
+    model, _ = tiny_detector(test_cfg=dict(score_thr=0.99))
+    bboxes, scores, labels, maps = OnnxEmbedMask(model)(torch.from_numpy(noise(64, 96)))
+    assert bboxes.shape == (0, 4) and scores.shape == labels.shape == (0,)
+    assert maps.shape == (0, 16, 24)
+
+
+@pytest.mark.parametrize(
+    ("test_cfg", "message"),
+    [
+        (dict(nms=dict(type="soft_nms", iou_threshold=0.5)), "soft_nms.*only dict\\(type='nms'"),
+        (dict(nms=dict(type="nms", iou_threshold=0.5, max_num=3)), "max_num.*only dict"),
+        (dict(max_per_img=-1), "test_cfg.max_per_img=-1 must be a whole number"),
+        (dict(nms_pre=-1), "test_cfg.nms_pre=-1 must be a whole number"),
+    ],
+)
+def test_what_is_not_exported_is_refused_by_name(test_cfg, message):
+    with pytest.raises(ValueError, match=message):
+        OnnxEmbedMask(tiny_detector(test_cfg=test_cfg)[0])
+
+
+def test_another_preprocessor_is_refused():
+    cfg = model_cfg()
+    cfg.data_preprocessor = dict(type="mmdet.TrackDataPreprocessor")
+    with pytest.raises(ValueError, match="TrackDataPreprocessor: only DetDataPreprocessor"):
+        OnnxEmbedMask(MODELS.build(cfg))
