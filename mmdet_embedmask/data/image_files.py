@@ -75,7 +75,9 @@ def _read_size(file: BinaryIO, path: Path, use_orientation: bool) -> tuple[int, 
             warnings.simplefilter("ignore")  # pillow's, of images that it finds large
             image = _open(file, start)
             width, height = image.size
-            orientation = image.getexif().get(ORIENTATION_TAG, 1) if use_orientation else 1
+            # The base class's method: that of PNG decodes the whole picture in search of EXIF data.
+            exif = Image.Image.getexif(image) if use_orientation else {}
+            orientation = exif.get(ORIENTATION_TAG, 1)
     except (OSError, SyntaxError, ValueError, TypeError, UnidentifiedImageError) as error:
         raise ValueError(f"has a broken header ({error}): copy or download it again") from error
     # Pillow has turned a TIFF already.
