@@ -6,12 +6,13 @@ as a crash in the first evaluation, or not at all, as a low AP.
 
 import json
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from .instance_check import FileContext, Use, check_instance, is_id, show
-from .problems import Problem, ProblemCollector
+from .box_check import Use
+from .category_check import check_categories, is_id
+from .instance_check import FileContext, check_instance
+from .problems import Problem, ProblemCollector, show
 
 MAX_PIXELS = 2**32 - 1
 """What COCO's run lengths can count."""
@@ -87,7 +88,7 @@ def check_coco(content: Any, classes: Sequence[str], use: Use = "train") -> list
     if found.problems():
         return found.problems()
     sizes = _check_images(content["images"], found)
-    categories, learned = _check_categories(content["categories"], classes, found)
+    categories, learned = check_categories(content["categories"], classes, found)
     context = FileContext(sizes, categories, learned, use)
     _check_annotations(content["annotations"], context, classes, found)
     return found.problems()
@@ -106,7 +107,7 @@ def _check_images(images: list[Any], found: ProblemCollector) -> dict[int | str,
         identity, name = image.get("id"), image.get("file_name")
         height, width = image.get("height"), image.get("width")
         where = f"image {show(identity)}, {show(name)}"
-        if not (is_id(identity) or isinstance(identity, str)):
+        if not isinstance(identity, str) and not is_id(identity):
             found.error("an image's 'id' is missing, or no whole number or text", where)
             continue
         if identity in sizes:
@@ -128,42 +129,8 @@ def _check_images(images: list[Any], found: ProblemCollector) -> dict[int | str,
     return sizes
 
 
-def _is_length(value: Any) -> bool:
+def _is_length(value: Any) -> TypeGuard[int]:
     return type(value) is int and 1 <= value <= MAX_PIXELS
-
-
-def _check_categories(
-    categories: list[Any], classes: Sequence[str], found: ProblemCollector
-) -> tuple[frozenset[int], frozenset[int]]:
-    """Check categories and classes; the ids of all categories, and of those that are learned."""
-    ids: dict[int, str] = {}
-    for category in categories:
-        identity = category.get("id") if isinstance(category, dict) else None
-        name = category.get("name") if isinstance(category, dict) else None
-        if not is_id(identity) or not isinstance(name, str):
-            found.error(
-                "a category lacks a whole number as 'id' or a text as 'name': write "
-                "{'id': 1, 'name': 'cat'}",
-                show(category),
-            )
-            continue
-        if identity in ids:
-            found.error("a category id occurs twice: number them", show(category))
-        if name in ids.values() and name in classes:
-            found.error("two categories share a name: unite them", show(category))
-        ids[identity] = name
-    if isinstance(classes, str) or len(set(classes)) != len(classes):
-        found.error("classes must be a tuple of different names: ('cat', 'dog')", show(classes))
-    names = list(ids.values())
-    for name in classes:
-        if name not in names:
-            close = get_close_matches(name, names, 1) if isinstance(name, str) else []
-            found.error(
-                "a class is not among the file's categories: write metainfo=dict(classes=...) "
-                "exactly as the file has them, or add the category to the file",
-                f"{show(name)}, the file has {show(close[0] if close else names)}",
-            )
-    return frozenset(ids), frozenset(key for key, name in ids.items() if name in classes)
 
 
 def _check_annotations(

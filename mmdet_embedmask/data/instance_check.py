@@ -4,21 +4,13 @@ What MMDetection leaves out in silence is a warning. What crashes it or pycocoto
 something else, is an error.
 """
 
-import reprlib
-import sys
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from .problems import ProblemCollector
+from .box_check import Use, check_box, check_numbers
+from .category_check import is_id
+from .problems import ProblemCollector, show
 from .segmentation_check import mask_state
-
-Use = Literal["train", "val", "test"]
-"""What an annotation file is for: "val" and "test" files are read by pycocotools' evaluation, and
-a "test" file may lack annotations."""
-
-NUMBERS = {int, float}
-BOX_TOLERANCE = 1.0
-"""Pixels by which boxes may lie outside without a word: COCO's own are rounded."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +28,6 @@ class FileContext:
     categories: frozenset[int]
     learned: frozenset[int]
     use: Use
-
-
-def show(value: Any) -> str:
-    """A value as messages show it, cut if it is long."""
-    try:
-        return reprlib.repr(value)
-    except ValueError:  # Python refuses to write out a number of thousands of digits.
-        return "a huge number"
-
-
-def is_id(value: Any) -> bool:
-    """Whether a value can be the id of an annotation or a category."""
-    return type(value) is int and abs(value) < 2**63
 
 
 def check_instance(annotation: Any, context: FileContext, found: ProblemCollector) -> bool:
@@ -89,10 +68,10 @@ def check_instance(annotation: Any, context: FileContext, found: ProblemCollecto
             "category (MMDetection would drop the annotation in silence)",
             f"{where}, category {show(category)}",
         )
-    if size is None or not _check_numbers(annotation, context.use, where, found):
+    if size is None or not check_numbers(annotation, context.use, where, found):
         return False
-    dropped = _check_box(annotation, size, where, found)
-    if category not in context.learned:
+    dropped = check_box(annotation, size, where, found)
+    if not is_id(category) or category not in context.learned:
         return False
     ignored = bool(annotation.get("ignore", False)) or dropped
     if ignored and context.use == "train":
@@ -101,68 +80,8 @@ def check_instance(annotation: Any, context: FileContext, found: ProblemCollecto
     return drawn and not ignored and not annotation.get("iscrowd", 0)
 
 
-def _check_numbers(annotation: dict[str, Any], use: Use, where: str, found: Any) -> bool:
-    """Check that box, area and crowd flag are there and are numbers."""
-    box, area, crowd = (annotation.get(key) for key in ("bbox", "area", "iscrowd"))
-    is_box = isinstance(box, list) and len(box) == 4 and set(map(type, box)) <= NUMBERS
-    if not is_box:
-        found.error(
-            "'bbox' is missing or not four numbers: write [x, y, width, height]",
-            f"{where}, {show(box)}",
-        )
-    # Not math.isfinite: it raises an error for large whole numbers.
-    is_area = type(area) in NUMBERS and abs(area) <= sys.float_info.max
-    if not is_area:
-        found.error(
-            "'area' is missing or not a finite number: write the mask's area in pixels",
-            f"{where}, {show(area)}",
-        )
-    is_flag = crowd in (0, 1) if "iscrowd" in annotation else use == "train"
-    if not is_flag:
-        found.error(
-            "'iscrowd' must be 0 or 1, and evaluation needs it: write 0 for a single object",
-            f"{where}, {show(crowd)}",
-        )
-    return is_box and is_area and is_flag
-
-
-def _check_box(annotation: dict[str, Any], size: tuple[int, int], where: str, found: Any) -> bool:
-    """Check the box; whether MMDetection leaves the annotation out because of it."""
-    (x, y, w, h), (height, width) = annotation["bbox"], size
-    where = f"{where}, bbox {show(annotation['bbox'])} in {width} x {height}"
-    margin = max(height, width)
-    inside = all(
-        -margin <= low and low + length <= limit + margin
-        for low, length, limit in ((x, w, width), (y, h, height))
-    )
-    if w < 0 or h < 0:
-        found.error("a box has a negative size: write [x, y, width, height]", where)
-        return True
-    if not inside:
-        found.error(
-            "a box lies further outside than the image is large, or is NaN or infinite: write "
-            "[x, y, width, height] in pixels of this image",
-            where,
-        )
-        return True
-    if w < 1 or h < 1 or annotation["area"] <= 0:
-        found.warning("smaller than one pixel, left out of training", where)
-        return True
-    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        found.warning("the box lies outside the image, left out of training", where)
-        return True
-    beyond = max(-x, -y, x + w - width, y + h - height)
-    if beyond > BOX_TOLERANCE:
-        found.warning(
-            "a box reaches beyond its image and is clipped: is it [x, y, width, height], not "
-            "[x1, y1, x2, y2]?",
-            where,
-        )
-    return False
-
-
 def _check_mask(
-    annotation: dict[str, Any], size: tuple[int, int], use: Use, where: str, found: Any
+    annotation: dict[str, Any], size: tuple[int, int], use: Use, where: str, found: ProblemCollector
 ) -> bool:
     """Check the mask; whether there is one."""
     if not annotation.get("segmentation"):

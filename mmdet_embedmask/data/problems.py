@@ -1,7 +1,9 @@
 """What is wrong with a data set, gathered so that one message tells all of it."""
 
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 MAX_EXAMPLES = 5
 
@@ -73,3 +75,11 @@ def raise_errors(problems: Iterable[Problem], name: str) -> None:
     errors = [str(problem) for problem in problems if problem.is_error]
     if errors:
         raise ValueError(f"{name} cannot be used:\n" + "\n".join(f"- {error}" for error in errors))
+
+
+def show(value: Any) -> str:
+    """A value as messages show it, cut if it is long."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python refuses to write out a number of thousands of digits.
+        return "a huge number"
