@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import mmcv
+import numpy as np
 from mmdet.datasets import CocoDataset
 from mmengine.dataset import BaseDataset
 
@@ -49,7 +51,7 @@ def dataset_problems(dataset: CocoDataset, use: Use, check_images: bool = True) 
     problems = annotation_problems(dataset, use)
     if check_images and not any(problem.is_error for problem in problems):
         dataset.full_init()
-        problems = sorted([*problems, *_image_problems(dataset)], key=lambda p: not p.is_error)
+        problems = sorted([*problems, *_image_problems(dataset, use)], key=lambda p: not p.is_error)
     return problems
 
 
@@ -58,10 +60,10 @@ def annotation_problems(dataset: CocoDataset, use: Use) -> list[Problem]:
     return check_coco_file(Path(dataset.ann_file), dataset.metainfo["classes"], use)
 
 
-def _image_problems(dataset: CocoDataset) -> list[Problem]:
+def _image_problems(dataset: CocoDataset, use: Use) -> list[Problem]:
     """Check that the images can be loaded and have the size that the annotations are for."""
     found = ProblemCollector()
-    turns = _turns_images(dataset)
+    turns, scales = _turns_images(dataset), _scales(dataset)
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
         path = Path(info["img_path"])
@@ -70,6 +72,17 @@ def _image_problems(dataset: CocoDataset) -> list[Problem]:
         except ValueError as error:
             found.error(f"an image {error}", str(path))
             continue
+        if use == "train" and min(height, width) == 1:
+            found.error(
+                "an image is one pixel wide or high, which MMDetection cannot flip: remove it, or "
+                "set filter_cfg=dict(min_size=2)",
+                str(path),
+            )
+        if any(0 in mmcv.rescale_size((width, height), scale) for scale in scales):
+            found.error(
+                "an image is so long that resizing leaves no pixel of its shorter side: cut it up",
+                f"{path}: {width} x {height}",
+            )
         if (height, width) != (info["height"], info["width"]):
             swapped = (width, height) == (info["height"], info["width"])
             found.error(
@@ -85,3 +98,14 @@ def _turns_images(dataset: Any) -> bool:
     """Whether the pipeline turns images as their EXIF data say."""
     kinds = [getattr(t, "color_type", None) for t in dataset.pipeline.transforms]
     return not any("ignore_orientation" in kind or kind == "unchanged" for kind in kinds if kind)
+
+
+def _scales(dataset: Any) -> list[tuple[int, int]]:
+    """The sizes that the pipeline's resizing fits images into, where it keeps their ratio."""
+    scales: list[tuple[int, int]] = []
+    for transform in dataset.pipeline.transforms:
+        # The random ones hold a plain one.
+        if getattr(getattr(transform, "resize", transform), "keep_ratio", False):
+            given = getattr(transform, "scales", None) or getattr(transform, "scale", None) or ()
+            scales += map(tuple, np.reshape(given, (-1, 2)).tolist())
+    return scales
