@@ -1,7 +1,7 @@
 """What is wrong with a data set, gathered so that one message tells all of it."""
 
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ class ProblemCollector:
         self._counts[key] = self._counts.get(key, 0) + 1
 
 
-def raise_errors(problems: Iterable[Problem], name: str) -> None:
+def raise_errors(problems: Sequence[Problem], name: str) -> None:
     """Raise one error for all problems that are errors, if there is one.
 
     Args:
@@ -70,11 +70,12 @@ def raise_errors(problems: Iterable[Problem], name: str) -> None:
         name: how the message calls the data set, with its file.
 
     Raises:
-        ValueError: naming every kind of error, its count and first places.
+        ValueError: naming every kind of problem, its count and first places.
     """
-    errors = [str(problem) for problem in problems if problem.is_error]
-    if errors:
-        raise ValueError(f"{name} cannot be used:\n" + "\n".join(f"- {error}" for error in errors))
+    # With the warnings: what was left out may be why nothing is left.
+    lines = [f"- {problem}" for problem in problems]
+    if any(problem.is_error for problem in problems):
+        raise ValueError(f"{name} cannot be used:\n" + "\n".join(lines))
 
 
 def show(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Checks of a run's annotation and image files, and of what it evaluates them with."""
 
+import logging
 from collections.abc import Iterable, Sequence
 
 from mmdet.evaluation import CocoMetric
@@ -28,7 +29,9 @@ def check_data_files(datasets: Iterable[BaseDataset], use: Use, check_images: bo
         broadcast_object_list(found)
         raise_errors(found[0], dataset_name(dataset))
         for problem in found[0]:
-            print_log(f"{dataset_name(dataset)}: {problem}", logger="current", level="WARNING")
+            print_log(
+                f"{dataset_name(dataset)}: {problem}", logger="current", level=logging.WARNING
+            )
 
 
 def check_same_classes(learned: Sequence[BaseDataset], evaluated: Sequence[BaseDataset]) -> None:
