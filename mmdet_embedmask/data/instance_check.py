@@ -44,8 +44,26 @@ def check_instance(annotation: Any, context: FileContext, found: ProblemCollecto
     if not isinstance(annotation, dict):
         found.error("an annotation is not a JSON object: write {...}", show(annotation))
         return False
+    where = f"annotation {show(annotation.get('id'))} of image {show(annotation.get('image_id'))}"
+    size = _check_references(annotation, context, where, found)
+    if size is None or not check_numbers(annotation, context.use, where, found):
+        return False
+    dropped = check_box(annotation, size, where, found)
+    category = annotation.get("category_id")
+    if not is_id(category) or category not in context.learned:
+        return False
+    ignored = bool(annotation.get("ignore", False)) or dropped
+    if ignored and context.use == "train":
+        return False
+    drawn = _check_mask(annotation, size, context.use, where, found)
+    return drawn and not ignored and not annotation.get("iscrowd", 0)
+
+
+def _check_references(
+    annotation: dict[str, Any], context: FileContext, where: str, found: ProblemCollector
+) -> tuple[int, int] | None:
+    """Check the annotation's id, and image and category; the image's (height, width), if known."""
     identity, image = annotation.get("id"), annotation.get("image_id")
-    where = f"annotation {show(identity)} of image {show(image)}"
     if not is_id(identity):
         found.error("an annotation's 'id' is missing or not a whole number: number them", where)
     if identity == 0 and context.use != "train":
@@ -68,16 +86,7 @@ def check_instance(annotation: Any, context: FileContext, found: ProblemCollecto
             "category (MMDetection would drop the annotation in silence)",
             f"{where}, category {show(category)}",
         )
-    if size is None or not check_numbers(annotation, context.use, where, found):
-        return False
-    dropped = check_box(annotation, size, where, found)
-    if not is_id(category) or category not in context.learned:
-        return False
-    ignored = bool(annotation.get("ignore", False)) or dropped
-    if ignored and context.use == "train":
-        return False
-    drawn = _check_mask(annotation, size, context.use, where, found)
-    return drawn and not ignored and not annotation.get("iscrowd", 0)
+    return size
 
 
 def _check_mask(
