@@ -10,7 +10,7 @@ from typing import Any
 from .box_check import Use, check_box, check_numbers
 from .category_check import is_id
 from .problems import ProblemCollector, show
-from .segmentation_check import mask_state
+from .segmentation_check import MIN_COORDINATES, mask_state
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ def _check_mask(
             found.warning(f"{kind} and is left out of training", where)
         else:
             found.error(f"{kind}, which pycocotools reads as a box: remove it", where)
+        # MMDetection draws the others.
+        return any(len(polygon) >= MIN_COORDINATES for polygon in annotation["segmentation"])
     if state == "empty":
         found.warning("no pixel of the mask lies in the image: its mask is not learned", where)
     return state == "drawn"

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 State = Literal["drawn", "empty", "short"]
 """Of a mask: pixels in the image; none; a polygon with fewer than three points."""
 
+MIN_COORDINATES = 6
+"""Of a polygon: three points."""
+
 MAX_CODE_LENGTH = 7
 """Characters of one number in compressed run lengths: five bits each make 32 and a sign."""
 
@@ -49,7 +52,7 @@ def _polygon_state(polygon: Any, height: int, width: int) -> State:
         raise ValueError("a polygon holds something that is not a number: write [x1, y1, ...]")
     if len(polygon) % 2:
         raise ValueError("a polygon has an odd number of coordinates: one of them is missing")
-    if len(polygon) < 6:
+    if len(polygon) < MIN_COORDINATES:
         return "short"
     try:
         points = np.array(polygon, dtype=np.float64).reshape(-1, 2)

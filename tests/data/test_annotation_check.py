@@ -140,6 +140,15 @@ def test_what_is_left_out_or_clipped_is_a_warning(name):
         assert kind in problem.kind and problem.count == 1
 
 
+def test_short_polygons_beside_others_leave_something_to_learn():
+    content = changed((), annotations=good()["annotations"][:1])
+    content["annotations"][0]["segmentation"] = [[1, 1, 5, 5], *SQUARE]
+    assert [p.is_error for p in check_coco(content, CLASSES)] == [False]
+    content["annotations"][0]["segmentation"] = [[1, 1, 5, 5]]
+    error, warning = check_coco(content, CLASSES)
+    assert "no instance to learn from" in error.kind and "fewer than three" in warning.kind
+
+
 @pytest.mark.parametrize(
     "values, message",
     [
