@@ -13,6 +13,10 @@ from .compat.mmcv_ops import install_mmcv_ops
 install_mmcv_ops()
 allow_mmengine_checkpoints()
 
+from .compat.coco_dataset import install_coco_dataset
+
+install_coco_dataset()
+
 from .embed_mask import EmbedMask
 from .heads import EmbedMaskATSSHead, EmbedMaskHead, PixelEmbedHead
 from .hooks import AtomicCheckpointHook, EmbeddingVisualizationHook, SetupCheckHook

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..validation import check_num_classes, check_pad_divisor
+from .data_files import check_data_files, check_evaluated_images, check_same_classes
 from .unwrapped import unwrapped_model
 
 
@@ -21,19 +22,35 @@ class SetupCheckHook(Hook):
 
     What it finds would otherwise be a KeyError in a worker, or hours of training towards an AP of
     zero. All configs of this project include it through ``_base_/embedmask_runtime.py``.
+
+    Args:
+        check_images: whether to look at header and end of every image of data sets in COCO's
+            format before training and testing. On a slow network disk it may be worth turning off
+            once the data have passed (``tools/check_dataset.py``).
     """
 
+    def __init__(self, check_images: bool = True) -> None:
+        self.check_images = check_images
+
     def before_train(self, runner: Runner) -> None:
-        """Check the model, and the training data whole (seconds for COCO).
+        """Check the model, and the training and validation data whole.
 
         Raises:
             ValueError: with both sides and the cure, for the first thing that does not fit.
         """
         model = unwrapped_model(runner)
         check_padding(model)
-        for dataset in unwrap_datasets(runner.train_dataloader.dataset):
+        learned = list(unwrap_datasets(runner.train_dataloader.dataset))
+        for dataset in learned:
             check_classes(model, dataset)
+        check_data_files(learned, "train", self.check_images)
+        for dataset in learned:
             check_annotations(dataset)
+        if runner.val_loop is not None:
+            evaluated = list(unwrap_datasets(runner.val_dataloader.dataset))
+            check_same_classes(learned, evaluated)
+            check_data_files(evaluated, "val", self.check_images)
+            check_evaluated_images(evaluated, runner.val_evaluator.metrics)
 
     def before_val(self, runner: Runner) -> None:
         """Check the classes of the validation data.
@@ -44,13 +61,16 @@ class SetupCheckHook(Hook):
         self._check_evaluated(runner, runner.val_dataloader.dataset)
 
     def before_test(self, runner: Runner) -> None:
-        """Check the classes of the test data, and that the masks' format suits their readers.
+        """Check the test data, and that the masks' format suits their readers.
 
         Raises:
-            ValueError: if the number of classes differs from the head's, or masks are run lengths
-                and shall be drawn or dumped.
+            ValueError: if the data cannot be used, the number of classes differs from the head's,
+                or masks are run lengths and shall be drawn or dumped.
         """
         self._check_evaluated(runner, runner.test_dataloader.dataset)
+        evaluated = list(unwrap_datasets(runner.test_dataloader.dataset))
+        check_data_files(evaluated, "test", self.check_images)
+        check_evaluated_images(evaluated, runner.test_evaluator.metrics)
         check_mask_format(unwrapped_model(runner), runner.hooks, runner.test_evaluator.metrics)
 
     def _check_evaluated(self, runner: Runner, dataset: Any) -> None:

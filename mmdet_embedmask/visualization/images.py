@@ -75,7 +75,7 @@ def class_names(config: Config) -> tuple[str, ...]:
 def _config_dataset(config: Config) -> Any:
     try:
         return DATASETS.build(config.test_dataloader.dataset)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         raise ValueError(
             f"the test data set of the config cannot be opened ({error}): give --images or --coco, "
             "or correct its paths, for instance --cfg-options test_dataloader.dataset.data_root=DIR"

@@ -62,6 +62,8 @@ def runner(
         model=model,
         train_dataloader=loader,
         val_dataloader=loader,
+        val_loop=loader,
+        val_evaluator=SimpleNamespace(metrics=[]),
         test_dataloader=loader,
         hooks=list(hooks),
         test_evaluator=SimpleNamespace(metrics=list(metrics)),

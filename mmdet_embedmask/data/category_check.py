@@ -1,0 +1,46 @@
+"""Whether the categories of a file in COCO's format fit the classes that are learned."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, TypeGuard
+
+from .problems import ProblemCollector, show
+
+
+def is_id(value: Any) -> TypeGuard[int]:
+    """Whether a value can be the id of an annotation or a category."""
+    return type(value) is int and abs(value) < 2**63
+
+
+def check_categories(
+    categories: list[Any], classes: Sequence[str], found: ProblemCollector
+) -> tuple[frozenset[int], frozenset[int]]:
+    """Check categories and classes; the ids of all categories, and of those that are learned."""
+    ids: dict[int, str] = {}
+    for category in categories:
+        identity = category.get("id") if isinstance(category, dict) else None
+        name = category.get("name") if isinstance(category, dict) else None
+        if not is_id(identity) or not isinstance(name, str):
+            found.error(
+                "a category lacks a whole number as 'id' or a text as 'name': write "
+                "{'id': 1, 'name': 'cat'}",
+                show(category),
+            )
+            continue
+        if identity in ids:
+            found.error("a category id occurs twice: number them", show(category))
+        if name in ids.values() and name in classes:
+            found.error("two categories share a name: unite them", show(category))
+        ids[identity] = name
+    if isinstance(classes, str) or len(set(classes)) != len(classes):
+        found.error("classes must be a tuple of different names: ('cat', 'dog')", show(classes))
+    names = list(ids.values())
+    for name in classes:
+        if name not in names:
+            close = get_close_matches(name, names, 1) if isinstance(name, str) else []
+            found.error(
+                "a class is not among the file's categories: write metainfo=dict(classes=...) "
+                "exactly as the file has them, or add the category to the file",
+                f"{show(name)}, the file has {show(close[0] if close else names)}",
+            )
+    return frozenset(ids), frozenset(key for key, name in ids.items() if name in classes)

@@ -1,0 +1,86 @@
+"""What is wrong with a data set, gathered so that one message tells all of it."""
+
+import reprlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MAX_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One kind of problem.
+
+    Attributes:
+        kind: cause and cure.
+        is_error: whether nothing can be learned or measured before it is cured; if not, the data
+            are used in the way that ``kind`` says.
+        count: how often it occurs.
+        examples: the first places, at most MAX_EXAMPLES.
+    """
+
+    kind: str
+    is_error: bool
+    count: int
+    examples: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Severity, kind, count and places, on one line."""
+        shown = "; ".join(self.examples)
+        more = f" and {self.count - len(self.examples)} more" * (self.count > len(self.examples))
+        return f"{'error' if self.is_error else 'warning'}: {self.kind} [{shown}{more}]"
+
+
+class ProblemCollector:
+    """Gathers problems by kind, in the order of their first occurrence."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, bool], list[str]] = {}
+        self._counts: dict[tuple[str, bool], int] = {}
+
+    def error(self, kind: str, where: str) -> None:
+        """Add something that must be cured."""
+        self._add((kind, True), where)
+
+    def warning(self, kind: str, where: str) -> None:
+        """Add something that the user should know."""
+        self._add((kind, False), where)
+
+    def problems(self) -> list[Problem]:
+        """All kinds, errors first."""
+        found = [
+            Problem(kind, is_error, self._counts[kind, is_error], tuple(examples))
+            for (kind, is_error), examples in self._found.items()
+        ]
+        return sorted(found, key=lambda problem: not problem.is_error)
+
+    def _add(self, key: tuple[str, bool], where: str) -> None:
+        examples = self._found.setdefault(key, [])
+        if len(examples) < MAX_EXAMPLES:
+            examples.append(where)
+        self._counts[key] = self._counts.get(key, 0) + 1
+
+
+def raise_errors(problems: Sequence[Problem], name: str) -> None:
+    """Raise one error for all problems that are errors, if there is one.
+
+    Args:
+        problems: of one data set.
+        name: how the message calls the data set, with its file.
+
+    Raises:
+        ValueError: naming every kind of problem, its count and first places.
+    """
+    # With the warnings: what was left out may be why nothing is left.
+    lines = [f"- {problem}" for problem in problems]
+    if any(problem.is_error for problem in problems):
+        raise ValueError(f"{name} cannot be used:\n" + "\n".join(lines))
+
+
+def show(value: Any) -> str:
+    """A value as messages show it, cut if it is long."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python refuses to write out a number of thousands of digits.
+        return "a huge number"

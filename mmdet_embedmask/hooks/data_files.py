@@ -1,0 +1,74 @@
+"""Checks of a run's annotation and image files, and of what it evaluates them with."""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from mmdet.evaluation import CocoMetric
+from mmengine.dataset import BaseDataset
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from ..data.box_check import Use
+from ..data.dataset_check import dataset_name, dataset_problems, reads_coco_files
+from ..data.problems import Problem, raise_errors
+
+
+def check_data_files(datasets: Iterable[BaseDataset], use: Use, check_images: bool) -> None:
+    """Check the files of all data sets that are in COCO's format; warnings are logged.
+
+    The main process reads, and all processes learn what it found.
+
+    Raises:
+        ValueError: if a data set cannot be used, with all reasons.
+    """
+    for dataset in filter(reads_coco_files, datasets):
+        found: list[list[Problem]] = [[]]
+        if is_main_process():
+            found = [dataset_problems(dataset, use, check_images)]
+        broadcast_object_list(found)
+        raise_errors(found[0], dataset_name(dataset))
+        for problem in found[0]:
+            print_log(
+                f"{dataset_name(dataset)}: {problem}", logger="current", level=logging.WARNING
+            )
+
+
+def check_same_classes(learned: Sequence[BaseDataset], evaluated: Sequence[BaseDataset]) -> None:
+    """Check that all data sets call label 0, 1, ... by the same names.
+
+    Raises:
+        ValueError: naming the two that do not.
+    """
+    first = learned[0]
+    for other in [*learned[1:], *evaluated]:
+        classes, others = first.metainfo.get("classes"), other.metainfo.get("classes")
+        if classes is not None and others is not None and tuple(classes) != tuple(others):
+            raise ValueError(
+                f"{_name(first)} has classes {tuple(classes)}, but {_name(other)} has "
+                f"{tuple(others)}: set metainfo=dict(classes=...) of both to the same names in the "
+                "same order"
+            )
+
+
+def check_evaluated_images(datasets: Iterable[BaseDataset], metrics: Iterable[BaseMetric]) -> None:
+    """Check that the evaluators' annotation files hold the images that are predicted on.
+
+    Raises:
+        ValueError: if one does not, which would end the first evaluation in an error.
+    """
+    for dataset in filter(reads_coco_files, datasets):
+        identities = [dataset.get_data_info(index)["img_id"] for index in range(len(dataset))]
+        for metric in metrics:
+            # The metric keeps the file's content, but not its path.
+            held = metric._coco_api if isinstance(metric, CocoMetric) else None
+            if held is not None and not set(identities) <= set(held.imgs):
+                raise ValueError(
+                    f"CocoMetric's ann_file lacks images of {_name(dataset)}: set "
+                    "val_evaluator.ann_file and test_evaluator.ann_file to the file that the data "
+                    "set reads"
+                )
+
+
+def _name(dataset: BaseDataset) -> str:
+    return f"{type(dataset).__name__} ({getattr(dataset, 'ann_file', '')})"

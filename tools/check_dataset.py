@@ -1,0 +1,53 @@
+"""Check a config's training, validation and test data, and print all that is wrong with them.
+
+python tools/check_dataset.py CONFIG
+python tools/check_dataset.py CONFIG --no-images --cfg-options train_dataloader.dataset.ann_file=F
+
+Annotation files are checked whole, image files at header and end. Leaves with exit code 1 if
+training would stop; warnings say what it leaves out. Only data sets in COCO's format are checked.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.data.config_check import check_config_data
+from mmdet_embedmask.detector import load_config
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check and print.
+
+    Returns:
+        The exit code.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", type=Path)
+    parser.add_argument(
+        "--images",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="look at the image files too (the default)",
+    )
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    args = parser.parse_args(argv)
+    if not args.config.is_file():
+        parser.error(f"{args.config} is not a file")
+    has_errors = False
+    for name, problems in check_config_data(
+        load_config(args.config, args.cfg_options), args.images
+    ):
+        print(f"{name}: {'no problem' if not problems else ''}")
+        for problem in problems:
+            print(f"  {problem}")
+            has_errors |= problem.is_error
+    return int(has_errors)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
