@@ -11,8 +11,8 @@ from mmdet.registry import TRANSFORMS
 from mmengine.config import Config
 from numpy.typing import NDArray
 
+from ..data.image_files import image_problem
 from ..visualization.image_source import plain_transforms, transform_name
-from .image_problem import image_problem
 
 
 class UnreadableImageError(Exception):

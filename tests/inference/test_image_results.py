@@ -32,7 +32,7 @@ def test_batches_results_and_skipped_files(tmp_path):
     results = list(predict_files(segmentor, paths, 0.5, batch_size=2))
     assert batches == [[20], [40, 50], [60]]
     assert [type(result) for result in results] == [SkippedFile] + [ImageResult] * 4
-    assert results[0] == SkippedFile(paths[1], "is empty")
+    assert results[0] == SkippedFile(paths[1], "is empty: copy or download it again")
     records = [result.record for result in results[1:]]
     assert [record["image_id"] for record in records] == [0, 2, 3, 4]
     assert [record["width"] for record in records] == [20, 40, 50, 60]

@@ -81,8 +81,8 @@ def test_grey_transparent_palette_and_16_bit(tmp_path, read):
 def test_what_cannot_be_decoded_is_said(tmp_path, read):
     png = cv2.imencode(".png", quarters())[1].tobytes()
     for name, content, reason in (
-        ("cut.png", png[: len(png) // 2], "cannot be decoded"),
-        ("text.jpg", b"hello", "is not an image that OpenCV knows"),
+        ("cut.png", png[: len(png) // 2], "incomplete PNG"),
+        ("text.jpg", b"hello", "is not an image that OpenCV reads"),
         ("empty.jpg", b"", "is empty"),
     ):
         (tmp_path / name).write_bytes(content)

@@ -111,9 +111,9 @@ def test_broken_files_are_named_and_skipped(checkpoint, images, tmp_path, capsys
     png = images[1].read_bytes()
     broken = {
         "empty.jpg": (b"", "is empty"),
-        "text.jpg": (b"hello", "is not an image that OpenCV knows"),
-        "cut.jpg": (jpeg[: len(jpeg) // 2], "is cut off: its JPEG data has no end"),
-        "cut.png": (png[: len(png) // 2], "cannot be decoded"),
+        "text.jpg": (b"hello", "is not an image that OpenCV reads"),
+        "cut.jpg": (jpeg[: len(jpeg) // 2], "is an incomplete JPEG"),
+        "cut.png": (png[: len(png) // 2], "is an incomplete PNG"),
     }
     for name, (content, _) in broken.items():
         (folder / name).write_bytes(content)
