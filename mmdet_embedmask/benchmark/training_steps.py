@@ -91,7 +91,9 @@ class Trainer:
         # Weights stay as they are: every step does the same work.
         for group in self.optimizer.optimizer.param_groups:
             group["lr"] = 0.0
-        self.batch = batch.make(num_classes=80)
+        # A region proposal network tells one class; the heads that follow it tell all.
+        heads = (m for m in self.model.modules() if hasattr(m, "num_classes"))
+        self.batch = batch.make(num_classes=max(head.num_classes for head in heads))
 
     def step(self) -> None:
         """One iteration: losses, gradients and the optimizer's step.

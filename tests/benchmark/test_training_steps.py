@@ -18,7 +18,7 @@ BATCH = TrainingBatch(images=2, instances=4, size=(96, 128))
 def tiny(tmp_path):
     path = tmp_path / "tiny.py"
     cfg = Config.fromfile(CONFIGS / "embedmask_r50_fpn_1x_coco.py")
-    model = model_cfg(bbox_head=dict(num_classes=80))
+    model = model_cfg(bbox_head=dict(num_classes=3))
     Config(dict(model=model, optim_wrapper=cfg.optim_wrapper)).dump(path)
     return str(path)
 

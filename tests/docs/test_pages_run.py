@@ -54,7 +54,12 @@ def annotate(folder, count):
     names, scene = (
         ("cell", "debris"),
         ShapesConfig(
-            num_images=count, height=96, width=96, classes=("ellipse", "polygon"), max_objects=3
+            num_images=count,
+            height=96,
+            width=96,
+            classes=("ellipse", "polygon"),
+            objects=(1, 3),
+            crowd_fraction=0.0,
         ),
     )
     for index in range(count):
