@@ -38,7 +38,7 @@ from .checkpoint import (
 from .environment import describe_environment
 from .model_zoo import coco_metrics, metafile_entry, zoo_table
 from .stored_prediction import Agreement, compare_records, predict_records
-from .training_run import RunRecord, read_run
+from .training_run import RunRecord, evaluates_at, read_run
 
 SUMS = "SHA256SUMS"
 METRICS = "metrics.json"
@@ -90,7 +90,13 @@ def publish(
     """
     config = checkpoint_config(checkpoint)
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu")
-    run = read_run(work_dir, int(loaded["meta"]["iter"]), metrics)
+    epoch, iteration = int(loaded["meta"]["epoch"]), int(loaded["meta"]["iter"])
+    if metrics is None and not evaluates_at(config.train_cfg, epoch, iteration):
+        raise ValueError(
+            f"the run has not evaluated {checkpoint}: run tools/test.py on it and give the JSON "
+            "file that it writes with --metrics"
+        )
+    run = read_run(work_dir, iteration, metrics)
     content = checkpoint_bytes(release_checkpoint(loaded, config))
     date = str(loaded["meta"].get("time", "undated")).split("_")[0]
     stem = Path(facts.config).stem

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import ConfigDict
+
 EVALUATED = "coco/"
 """Begins the name of every figure of CocoMetric."""
 
@@ -61,6 +63,16 @@ def read_run(work_dir: Path, iteration: int, metrics: Path | None = None) -> Run
     )
 
 
+def evaluates_at(train_cfg: ConfigDict, epoch: int, iteration: int) -> bool:
+    """Whether a training loop evaluates when it saves a checkpoint at this epoch and iteration."""
+    done, last = (
+        (epoch, train_cfg.get("max_epochs"))
+        if train_cfg.get("by_epoch") or "max_epochs" in train_cfg
+        else (iteration, train_cfg.get("max_iters"))
+    )
+    return done == last or done % train_cfg.get("val_interval", 1) == 0
+
+
 def _evaluation_at(lines: list[dict[str, Any]], iteration: int) -> dict[str, float] | None:
     """Figures of the evaluation after an iteration; None if there was none.
 
@@ -76,7 +88,7 @@ def _evaluations(
     lines: list[dict[str, Any]],
 ) -> Iterator[tuple[int, dict[str, Any], int | None]]:
     """Every evaluation with the last iteration that was logged before it, and the next after it."""
-    trained = [(place, int(line["iter"])) for place, line in enumerate(lines) if "loss" in line]
+    trained = [(place, int(line["step"])) for place, line in enumerate(lines) if "loss" in line]
     for place, line in enumerate(lines):
         if not _coco_figures(line):
             continue

@@ -213,7 +213,7 @@ def test_a_release_is_not_overwritten(run, released):
 
 def test_a_checkpoint_that_was_not_evaluated(run, tmp_path):
     work_dir, image, _ = run
-    with pytest.raises(ValueError, match="no evaluation of iteration 2: run tools/test.py"):
+    with pytest.raises(ValueError, match="has not evaluated .*iter_2.pth: run tools/test.py"):
         publish(work_dir / "iter_2.pth", work_dir, tmp_path, image, FACTS, None)
     measured = tmp_path / "measured.json"
     measured.write_text(json.dumps({"coco/segm_mAP": 0.25, "coco/segm_mAP_l": -1.0, "time": 3}))

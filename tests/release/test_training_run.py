@@ -1,0 +1,77 @@
+"""Which evaluation belongs to a checkpoint, by logs as MMEngine writes them."""
+
+import json
+
+import pytest
+from mmengine.config import ConfigDict
+
+from mmdet_embedmask.release.training_run import evaluates_at, read_run
+
+
+def train(step, **others):
+    return dict(loss=1.0, step=step, **others)
+
+
+def evaluation(mask_ap):
+    # MMEngine writes no useful step here.
+    return {"coco/segm_mAP": mask_ap, "step": 0}
+
+
+@pytest.fixture
+def run(tmp_path):
+    def write(*lines, name="20260101_000000"):
+        folder = tmp_path / name / "vis_data"
+        folder.mkdir(parents=True)
+        (folder / "scalars.json").write_text("\n".join(map(json.dumps, lines)))
+        (tmp_path / name / f"{name}.log").write_text("text")
+        return tmp_path
+
+    return write
+
+
+def test_the_evaluation_between_the_logged_iterations(run):
+    work_dir = run(
+        train(10, memory=300), train(20), evaluation(0.1), train(30, memory=400), evaluation(0.2)
+    )
+    assert read_run(work_dir, 25).metrics == {"coco/segm_mAP": 0.1}
+    record = read_run(work_dir, 30)
+    assert record.metrics == {"coco/segm_mAP": 0.2} and record.memory == 400
+    assert record.log.name == "20260101_000000.log"
+    with pytest.raises(ValueError, match="no evaluation of iteration 15"):
+        read_run(work_dir, 15)
+
+
+def test_runs_that_count_epochs(run):
+    """Their `iter` starts again in every epoch; `step` counts on."""
+    work_dir = run(
+        train(50, epoch=1, iter=50), evaluation(0.1), train(127, epoch=2, iter=50), evaluation(0.2)
+    )
+    assert read_run(work_dir, 77).metrics == {"coco/segm_mAP": 0.1}
+    assert read_run(work_dir, 154).metrics == {"coco/segm_mAP": 0.2}
+
+
+def test_a_resumed_run_and_a_test_beside_it(run):
+    work_dir = run(train(10), evaluation(0.1))
+    run(train(20), evaluation(0.2), name="20260102_000000")
+    run(evaluation(0.3), name="20260103_000000")
+    assert read_run(work_dir, 10).metrics == {"coco/segm_mAP": 0.1}
+    assert read_run(work_dir, 20).metrics == {"coco/segm_mAP": 0.2}
+
+
+def test_no_log(tmp_path):
+    with pytest.raises(ValueError, match="holds no training log"):
+        read_run(tmp_path, 10)
+
+
+@pytest.mark.parametrize(
+    "train_cfg, epoch, iteration, expected",
+    [
+        (dict(type="IterBasedTrainLoop", max_iters=300, val_interval=100), 0, 200, True),
+        (dict(type="IterBasedTrainLoop", max_iters=300, val_interval=100), 0, 220, False),
+        (dict(type="IterBasedTrainLoop", max_iters=330, val_interval=100), 0, 330, True),
+        (dict(by_epoch=True, max_epochs=12, val_interval=4), 8, 777, True),
+        (dict(by_epoch=True, max_epochs=12, val_interval=4), 9, 800, False),
+    ],
+)
+def test_when_a_loop_evaluates(train_cfg, epoch, iteration, expected):
+    assert evaluates_at(ConfigDict(train_cfg), epoch, iteration) is expected
