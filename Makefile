@@ -31,7 +31,7 @@ $(INSTALLED): setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install $(PIP_ARGS) "setuptools<82" wheel
 	$(BIN)/pip install $(PIP_ARGS) "$(TORCH)"
-	$(BIN)/pip install $(PIP_ARGS) --no-build-isolation -e ".[$(MMCV),tests]"
+	$(BIN)/pip install $(PIP_ARGS) --no-build-isolation -e ".[$(MMCV),optional,tests]"
 	touch $@
 
 install: $(INSTALLED)

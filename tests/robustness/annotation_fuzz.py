@@ -9,6 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+# isort: off
+# First, also in processes that a test starts: it puts the stand-in for compiled MMCV in place.
+import mmdet_embedmask  # noqa: F401
+
+# isort: on
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO, COCOeval
 from mmdet.datasets.transforms import LoadAnnotations
