@@ -15,7 +15,8 @@ from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask.detector import checkpoint_config
-from mmdet_embedmask.release.folder import ZooFacts, publish, verify
+from mmdet_embedmask.release.folder import ZooFacts, publish
+from mmdet_embedmask.release.verification import verify
 from mmdet_embedmask.visualization.images import open_images
 
 

@@ -1,4 +1,4 @@
-"""A release folder: made whole or not at all, and checked.
+"""A release folder, made whole or not at all.
 
 NAME.pth                   weights, config and classes; NAME ends with the SHA-256's beginning
 NAME.py                    the config
@@ -11,7 +11,6 @@ verification/              an image, and what the model predicts for it
 SHA256SUMS                 of all of them; `sha256sum -c SHA256SUMS` reads it
 """
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -25,28 +24,22 @@ import yaml
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
-from ..detector import build_detector, checkpoint_config
+from ..detector import checkpoint_config
 from ..files import write_bytes, write_json, write_png
 from .checkpoint import (
     HASH_DIGITS,
     checkpoint_bytes,
-    named_globals,
     release_checkpoint,
     release_config,
     sha256,
 )
 from .environment import describe_environment
 from .model_zoo import coco_metrics, metafile_entry, zoo_table
-from .stored_prediction import Agreement, compare_records, predict_records
 from .training_run import RunRecord, evaluates_at, read_run
+from .verification import ENTRY, ENVIRONMENT, IMAGE, PREDICTION, predict_alone, write_sums
 
-SUMS = "SHA256SUMS"
 METRICS = "metrics.json"
-ENVIRONMENT = "environment.json"
-ENTRY = "metafile_entry.yml"
 ROW = "readme_row.md"
-IMAGE = Path("verification") / "input.png"
-PREDICTION = Path("verification") / "output.json"
 
 
 @dataclass(frozen=True)
@@ -111,53 +104,8 @@ def publish(
         write_json(folder / ENVIRONMENT, describe_environment())
         _write_zoo(folder, name, run, config, facts)
         _write_verification(folder, name, image)
-        _write_sums(folder)
+        write_sums(folder)
     return target
-
-
-def verify(folder: Path) -> Agreement:
-    """Check a release folder: every file's hash, the name, and the stored prediction.
-
-    Args:
-        folder: that `publish` made, or a download of it.
-
-    Raises:
-        ValueError: naming what is missing, changed, or predicted differently.
-    """
-    _check_sums(folder)
-    checkpoints = sorted(folder.glob("*.pth"))
-    if len(checkpoints) != 1:
-        raise ValueError(f"{folder} holds {len(checkpoints)} checkpoints, not one")
-    (checkpoint,) = checkpoints
-    digits = sha256(checkpoint.read_bytes())[:HASH_DIGITS]
-    if not checkpoint.stem.endswith(f"-{digits}"):
-        raise ValueError(f"{checkpoint.name} does not end with its SHA-256's beginning, {digits}")
-    _check_plain(checkpoint)
-    (entry,) = yaml.safe_load((folder / ENTRY).read_text(encoding="utf-8"))
-    if not entry.get("Weights", checkpoint.name).endswith(checkpoint.name):
-        raise ValueError(f"{folder / ENTRY} names other weights: {entry['Weights']}")
-    stored = json.loads((folder / PREDICTION).read_text())
-    found, config = _predict(checkpoint, folder / IMAGE)
-    agreement = compare_records(stored, found, config.model.test_cfg)
-    if not agreement.holds:
-        raise ValueError(
-            f"{checkpoint.name} predicts something else than what is stored: {agreement.missing} "
-            f"of {agreement.detections} stored and {len(found)} found detections have no "
-            f"counterpart. {ENVIRONMENT} says what it was released with"
-        )
-    return agreement
-
-
-def _check_plain(checkpoint: Path) -> None:
-    """Check that a user's torch loads it safely, without what this package allows beyond."""
-    if names := named_globals(checkpoint):
-        raise ValueError(f"{checkpoint.name} holds more than tensors: {', '.join(names)}")
-
-
-def _predict(checkpoint: Path, image: Path) -> tuple[list[dict[str, Any]], Config]:
-    """Predict from the checkpoint alone, as its users will."""
-    config = checkpoint_config(checkpoint)
-    return predict_records(build_detector(config, checkpoint, "cpu"), config, image), config
 
 
 @contextmanager
@@ -224,36 +172,10 @@ def _write_verification(folder: Path, name: str, image: Path) -> None:
     if picture is None:
         raise ValueError(f"{image} is not an image that OpenCV can read: give another (--image)")
     write_png(folder / IMAGE, picture)
-    records, _ = _predict(folder / f"{name}.pth", folder / IMAGE)
+    records, _ = predict_alone(folder / f"{name}.pth", folder / IMAGE)
     if not records:
         raise ValueError(
             f"the model detects nothing on {image}, so that its prediction would verify nothing: "
             "give an image with objects (--image)"
         )
     write_json(folder / PREDICTION, records)
-
-
-def _write_sums(folder: Path) -> None:
-    lines = [f"{sha256((folder / path).read_bytes())}  {path}\n" for path in _files(folder)]
-    write_bytes(folder / SUMS, "".join(lines).encode())
-
-
-def _check_sums(folder: Path) -> None:
-    if not (folder / SUMS).is_file():
-        raise ValueError(f"{folder} is not a release folder: it has no {SUMS}")
-    listed = dict(
-        reversed(line.split("  ", 1)) for line in (folder / SUMS).read_text().splitlines()
-    )
-    for path, digest in listed.items():
-        if not (folder / path).is_file():
-            raise ValueError(f"{folder / path} is missing")
-        if sha256((folder / path).read_bytes()) != digest:
-            raise ValueError(f"{folder / path} has changed since it was released")
-    if added := sorted(set(_files(folder)) - set(listed)):
-        raise ValueError(f"{folder} holds files that were not released: {', '.join(added)}")
-
-
-def _files(folder: Path) -> list[str]:
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    return [name for name in names if name != SUMS]

@@ -14,7 +14,9 @@ from mmengine.config import Config
 from runs import build_runner, make_shapes, shapes_config
 
 from mmdet_embedmask.release import folder as release_folder
-from mmdet_embedmask.release.folder import ZooFacts, publish, verify
+from mmdet_embedmask.release.checkpoint import sha256
+from mmdet_embedmask.release.folder import ZooFacts, publish
+from mmdet_embedmask.release.verification import verify, write_sums
 
 FACTS = ZooFacts(
     config="configs/embedmask/embedmask_tiny_shapes.py",
@@ -171,7 +173,7 @@ def test_verify_finds_a_model_that_predicts_something_else(copied):
     records = json.loads(path.read_text())
     records[0]["score"] += 0.5
     path.write_text(json.dumps(records))
-    release_folder._write_sums(copied)
+    write_sums(copied)
     with pytest.raises(ValueError, match="predicts something else than what is stored: 1 of"):
         verify(copied)
 
@@ -181,9 +183,9 @@ def test_verify_finds_foreign_code_in_the_checkpoint(copied):
     path.unlink()
     content = dict(state_dict={}, meta=dict(cfg="", foreign=pytest.raises))
     torch.save(content, copied / "x.pth")
-    digits = release_folder.sha256((copied / "x.pth").read_bytes())[:8]
+    digits = sha256((copied / "x.pth").read_bytes())[:8]
     (copied / "x.pth").rename(copied / f"x-{digits}.pth")
-    release_folder._write_sums(copied)
+    write_sums(copied)
     with pytest.raises(ValueError, match="holds more than tensors: .*raises"):
         verify(copied)
 
