@@ -8,6 +8,8 @@ TORCH ?= torch==2.13.0
 PIP_ARGS ?=
 # lite: mmcv-lite and our stand-in for its compiled operations; full: compiled MMCV.
 MMCV ?= lite
+# More of pytest's arguments for `make test`.
+PYTEST_ARGS ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(MMCV)
@@ -37,7 +39,7 @@ $(INSTALLED): setup.py
 install: $(INSTALLED)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m "slow and not gpu"
