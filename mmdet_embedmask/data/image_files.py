@@ -78,6 +78,8 @@ def _read_size(file: BinaryIO, path: Path, use_orientation: bool) -> tuple[int, 
             # The base class's method: that of PNG decodes the whole picture in search of EXIF data.
             exif = Image.Image.getexif(image) if use_orientation else {}
             orientation = exif.get(ORIENTATION_TAG, 1)
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"is too large ({error}): cut or reduce it") from error
     except (OSError, SyntaxError, ValueError, TypeError, UnidentifiedImageError) as error:
         raise ValueError(f"has a broken header ({error}): copy or download it again") from error
     # Pillow has turned a TIFF already.

@@ -80,6 +80,6 @@ def load_segmentor(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
         else:
             config = load_config(args.config, args.cfg_options)
         return open_segmentor(config, args.checkpoint, args.device)
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         hint = " (with --config)" if args.config is None else ""
         parser.error(f"{error}{hint}")

@@ -49,6 +49,8 @@ def read_run(work_dir: Path, iteration: int, metrics: Path | None = None) -> Run
             "with --work-dir"
         )
     given = None if metrics is None else _coco_figures(json.loads(metrics.read_text()))
+    if given == {}:
+        raise ValueError(f"{metrics} holds no figure of COCO ({EVALUATED}...): give test.py's file")
     for path in reversed(scalars):
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         found = given or _evaluation_at(lines, iteration)
@@ -78,10 +80,14 @@ def _evaluation_at(lines: list[dict[str, Any]], iteration: int) -> dict[str, flo
 
     MMEngine does not write the iteration beside them, but training lines before and after do.
     """
-    for before, line, after in _evaluations(lines):
-        if before <= iteration and (after is None or iteration < after):
-            return _coco_figures(line)
-    return None
+    found = [
+        line
+        for before, line, after in _evaluations(lines)
+        # At a log's end nothing tells how far training had come but its last line.
+        if before == iteration or (after is not None and before < iteration < after)
+    ]
+    # Several between two lines cannot be told apart.
+    return _coco_figures(found[0]) if len(found) == 1 else None
 
 
 def _evaluations(

@@ -1,4 +1,5 @@
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -98,3 +99,12 @@ def test_random_ends_raise_nothing_else(tmp_path):
             noise = rng.integers(0, 256, 64, dtype=np.uint8).tobytes()
             path.write_bytes(start[: rng.integers(0, 40)] + noise + b"\xff\xd9IEND\xae\x42\x60\x82")
             assert image_problem(path) is None or isinstance(image_problem(path), str)
+
+
+def test_a_picture_too_large_for_pillow_is_told(tmp_path):
+    side = 20000
+    header = b"BM" + struct.pack("<IHHI", 54, 0, 0, 54)
+    header += struct.pack("<IiiHHIIiiII", 40, side, side, 1, 24, 0, 0, 0, 0, 0, 0)
+    path = tmp_path / "large.bmp"
+    path.write_bytes(header + bytes(100))
+    assert "is too large" in image_problem(path)

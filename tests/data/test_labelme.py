@@ -167,3 +167,18 @@ def test_the_tool_says_what_is_missing(tool, tmp_path, capsys, prepare, message)
         tool([str(tmp_path), str(tmp_path / "out")])
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_tool_overwrites_nothing_unasked(tool, tmp_path, capsys):
+    for name in ("a", "train"):
+        write(tmp_path / f"{name}.json", shape(SQUARE))
+    before = (tmp_path / "train.json").read_text()
+    with pytest.raises(SystemExit):
+        tool([str(tmp_path), str(tmp_path)])
+    assert "holds labelme's files" in capsys.readouterr().err
+    assert (tmp_path / "train.json").read_text() == before
+    tool([str(tmp_path), str(tmp_path / "out")])
+    with pytest.raises(SystemExit):
+        tool([str(tmp_path), str(tmp_path / "out")])
+    assert "give --force to replace it" in capsys.readouterr().err
+    tool([str(tmp_path), str(tmp_path / "out"), "--force"])

@@ -44,10 +44,29 @@ def test_the_evaluation_between_the_logged_iterations(run):
 def test_runs_that_count_epochs(run):
     """Their `iter` starts again in every epoch; `step` counts on."""
     work_dir = run(
-        train(50, epoch=1, iter=50), evaluation(0.1), train(127, epoch=2, iter=50), evaluation(0.2)
+        *(train(50, epoch=1, iter=50), evaluation(0.1), train(127, epoch=2, iter=50)),
+        *(train(154, epoch=2, iter=77), evaluation(0.2)),
     )
     assert read_run(work_dir, 77).metrics == {"coco/segm_mAP": 0.1}
     assert read_run(work_dir, 154).metrics == {"coco/segm_mAP": 0.2}
+
+
+def test_evaluations_that_cannot_be_told_apart_are_not_guessed(run):
+    work_dir = run(train(10), evaluation(0.1), evaluation(0.2), train(50))
+    with pytest.raises(ValueError, match="no evaluation of iteration 40"):
+        read_run(work_dir, 40)
+
+
+def test_a_later_run_that_was_killed_early_lends_its_figures_to_no_older_checkpoint(run):
+    work_dir = run(train(300), evaluation(0.5))
+    run(train(100), evaluation(0.11), name="20260102_000000")
+    assert read_run(work_dir, 300).metrics == {"coco/segm_mAP": 0.5}
+
+
+def test_a_file_of_metrics_without_figures(run, tmp_path):
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(ValueError, match="metrics.json holds no figure of COCO"):
+        read_run(run(train(10), evaluation(0.1)), 10, tmp_path / "metrics.json")
 
 
 def test_a_resumed_run_and_a_test_beside_it(run):

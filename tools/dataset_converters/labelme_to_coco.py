@@ -27,11 +27,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--val-share", type=float, default=0.2, help="of the images (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the split (%(default)s)")
     parser.add_argument("--classes", nargs="+", help="names in order (all labels, sorted)")
+    parser.add_argument("--force", action="store_true", help="replace what OUT_DIR holds")
     args = parser.parse_args(argv)
     if not args.image_dir.is_dir():
         parser.error(f"{args.image_dir} is not a folder")
     if not 0 < args.val_share < 1:
         parser.error(f"--val-share {args.val_share} must lie between 0 and 1")
+    if args.out_dir.resolve() == args.image_dir.resolve():
+        parser.error(f"{args.out_dir} holds labelme's files: name another folder to write into")
+    outputs = [args.out_dir / f"{name}.json" for name in ("train", "val")]
+    if (existing := [path for path in outputs if path.exists()]) and not args.force:
+        parser.error(f"{existing[0]} exists: give --force to replace it, or another folder")
     files = sorted(args.image_dir.glob("*.json"))
     if not files:
         parser.error(f"{args.image_dir} holds no .json file: annotate its images with labelme")
@@ -45,9 +51,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         datasets = [coco_dataset(part, classes) for part in parts]
     except ValueError as error:
         parser.error(str(error))
-    for name, dataset in zip(("train", "val"), datasets, strict=True):
-        write_json(args.out_dir / f"{name}.json", dataset)
-        print(f"{name}: {len(dataset['images'])} images, {len(dataset['annotations'])} objects")
+    for path, dataset in zip(outputs, datasets, strict=True):
+        write_json(path, dataset)
+        print(
+            f"{path.stem}: {len(dataset['images'])} images, {len(dataset['annotations'])} objects"
+        )
     print(f"classes={classes!r}")
 
 
