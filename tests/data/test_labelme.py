@@ -1,15 +1,12 @@
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
+from tool_module import load_tool
 
 from mmdet_embedmask.data.labelme import read_labelme
 from mmdet_embedmask.data.labelme_coco import class_names, coco_dataset, split_images
-
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "dataset_converters" / "labelme_to_coco.py"
 
 
 def shape(points, label="cell", kind="polygon", group=None):
@@ -134,10 +131,7 @@ def test_split(tmp_path):
 
 @pytest.fixture
 def tool():
-    spec = importlib.util.spec_from_file_location("labelme_to_coco", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return load_tool("dataset_converters/labelme_to_coco").main
 
 
 def test_the_tool(tool, tmp_path, capsys):

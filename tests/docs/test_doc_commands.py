@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from doc_pages import PAGES, ROOT, commands
+from tool_module import load_tool
 
 MIM_VERBS = {"train", "test", "run", "gridsearch", "search", "list", "download", "install"}
 """All are run by tests/packaging/test_install.py, but for `mim install`, which is pip's install
@@ -25,10 +26,7 @@ def help_text(tool):
         folder = importlib.util.find_spec("mmdet").submodule_search_locations[0]
         path = type(path)(folder) / ".mim" / "tools" / path.name
         return path.read_text()
-    spec = importlib.util.spec_from_file_location(f"doc_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    printed = []
+    module, printed = load_tool(tool.removesuffix(".py")), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [str(path), "--help"])
         patch.setattr(

@@ -1,6 +1,5 @@
 """The commands that measure: stage times, parameters and FLOPs."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,27 +9,23 @@ import pytest
 import torch
 from mmengine.config import Config
 from tiny import build_model, model_cfg
+from tool_module import load_tool
 
-TOOLS = Path(__file__).parents[2] / "tools"
 
-
-def load_tool(name):
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda *arguments: module.main([str(a) for a in arguments])
+def command(name):
+    return lambda *arguments: load_tool(name).main([str(a) for a in arguments])
 
 
 @pytest.fixture
 def benchmark():
     threads = torch.get_num_threads()
-    yield load_tool("benchmark")
+    yield command("benchmark")
     torch.set_num_threads(threads)
 
 
 @pytest.fixture
 def model_complexity():
-    return load_tool("model_complexity")
+    return command("model_complexity")
 
 
 @pytest.fixture
@@ -154,7 +149,7 @@ def test_on_the_gpu(benchmark, config, tmp_path, capsys):
 def test_the_mask_stage_alone(tmp_path, capsys):
     out = tmp_path / "masks.json"
     small = ("--size", 64, 96, "--instances", 3, "--runs", 2, "--warmup", 0, "--json", out)
-    load_tool("mask_benchmark")(*small, "--aligned", "--original-size", 90, 100)
+    command("mask_benchmark")(*small, "--aligned", "--original-size", 90, 100)
     lines = capsys.readouterr().out.splitlines()
     assert "3 objects of 4% of the image, 64 x 96, masks of 90 x 100" in lines[0]
     assert [cells(line)[0] for line in lines[4:]] == list(json.loads(out.read_text())["times_ms"])
@@ -171,7 +166,7 @@ def test_the_mask_stage_alone(tmp_path, capsys):
 )
 def test_bad_arguments_of_the_mask_stage(capsys, arguments, message):
     with pytest.raises(SystemExit):
-        load_tool("mask_benchmark")(*arguments)
+        command("mask_benchmark")(*arguments)
     assert message in capsys.readouterr().err
 
 
@@ -181,7 +176,7 @@ def test_training_steps(tmp_path, capsys):
     model = model_cfg(bbox_head=dict(num_classes=80))
     Config(dict(model=model, optim_wrapper=optimizer)).dump(path)
     small = ("--size", 64, 96, "--images", 1, "--instances", 2, "--runs", 2, "--json", out)
-    load_tool("training_benchmark")(path, *small)
+    command("training_benchmark")(path, *small)
     lines = capsys.readouterr().out.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("CPU"))
     assert "1 images of 64 x 96 with 2 instances each" in lines[start]
@@ -200,7 +195,7 @@ def test_training_steps(tmp_path, capsys):
 )
 def test_bad_arguments_of_the_training_steps(capsys, arguments, message):
     with pytest.raises(SystemExit):
-        load_tool("training_benchmark")(*arguments)
+        command("training_benchmark")(*arguments)
     assert message in capsys.readouterr().err
 
 

@@ -1,6 +1,5 @@
 """The command that exports: its errors in this process, and the whole as a user runs it."""
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 from mmengine.config import Config
 from runs import make_shapes, shapes_config
 from tiny import build_model
+from tool_module import load_tool
 
 from mmdet_embedmask.detector import build_detector
 from mmdet_embedmask.export import onnx_file
@@ -19,10 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def tool():
-    spec = importlib.util.spec_from_file_location("export_onnx", ROOT / "tools" / "export_onnx.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("export_onnx")
 
 
 @pytest.fixture(scope="module")

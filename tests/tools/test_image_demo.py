@@ -1,6 +1,5 @@
 """tools/image_demo.py on a checkpoint alone."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 from demo_model import CLASSES, demo_config, save_checkpoint
 from PIL import Image
 from pycocotools import mask as coco_mask
+from tool_module import load_tool
 
 from mmdet_embedmask.detector import checkpoint_config
 from mmdet_embedmask.inference.coco_results import encode_masks
@@ -23,10 +23,7 @@ IMAGES = np.random.default_rng(0).integers(0, 255, (3, 60, 90, 3), dtype=np.uint
 
 
 def tool():
-    spec = importlib.util.spec_from_file_location("image_demo", ROOT / "tools" / "image_demo.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("image_demo")
 
 
 @pytest.fixture(scope="module")

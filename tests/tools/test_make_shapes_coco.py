@@ -1,18 +1,12 @@
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
-
-TOOL = Path(__file__).parents[2] / "tools" / "make_shapes_coco.py"
+from tool_module import load_tool
 
 
 @pytest.fixture
 def make_shapes():
-    spec = importlib.util.spec_from_file_location("make_shapes_coco", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return lambda *arguments: module.main([str(a) for a in arguments])
+    return lambda *arguments: load_tool("make_shapes_coco").main([str(a) for a in arguments])
 
 
 def test_writes_both_splits_and_says_so(make_shapes, tmp_path, capsys):

@@ -1,18 +1,15 @@
-import importlib.util
 import shutil
 from pathlib import Path
 
 import pytest
+from tool_module import load_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("configs/embedmask")
 
 
 def main(*args):
-    spec = importlib.util.spec_from_file_location("model_zoo", ROOT / "tools" / "model_zoo.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    tool.main(list(map(str, args)))
+    load_tool("model_zoo").main(list(map(str, args)))
 
 
 def test_the_repositorys_page_is_up_to_date():

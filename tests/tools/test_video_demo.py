@@ -1,12 +1,12 @@
 """tools/video_demo.py on a checkpoint alone."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from demo_model import save_checkpoint
+from tool_module import load_tool
 
 from mmdet_embedmask.detector import checkpoint_config
 from mmdet_embedmask.inference.coco_results import encode_masks
@@ -19,10 +19,7 @@ COUNT = 7
 
 
 def tool():
-    spec = importlib.util.spec_from_file_location("video_demo", ROOT / "tools" / "video_demo.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("video_demo")
 
 
 @pytest.fixture(scope="module")

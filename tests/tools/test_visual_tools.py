@@ -1,6 +1,5 @@
 """The tools that draw: called in this process, and once each as a user runs them."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -15,19 +14,13 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from runs import make_shapes, shapes_config
+from tool_module import load_tool
 
 from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("embedding_view", "coupling_maps", "compare_checkpoints", "worst_cases")
 FAST = ["--device", "cpu", "--tile", "160"]
-
-
-def tool(name):
-    spec = importlib.util.spec_from_file_location(f"tool_{name}", ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +46,7 @@ def made(tmp_path_factory):
 def run(name, made, out, *options):
     pair = [made / "config.py", made / "model.pth"]
     models = pair * 2 if name == "compare_checkpoints" else pair
-    tool(name).main([str(part) for part in (*models, out, *FAST, *options)])
+    load_tool(name).main([str(part) for part in (*models, out, *FAST, *options)])
     return sorted(path.name for path in out.glob("*.png"))
 
 
@@ -159,7 +152,7 @@ def test_wrong_arguments(made, tmp_path, capsys, name, options, message):
 def test_missing_files_are_named_before_anything_is_loaded(made, tmp_path, capsys, name):
     count = 4 if name == "compare_checkpoints" else 2
     with pytest.raises(SystemExit):
-        tool(name).main([str(made / "config.py"), *["gone.pth"] * (count - 1), str(tmp_path)])
+        load_tool(name).main([str(made / "config.py"), *["gone.pth"] * (count - 1), str(tmp_path)])
     assert "gone.pth is not a file" in capsys.readouterr().err
     (tmp_path / "out").write_text("")
     with pytest.raises(SystemExit):
@@ -203,7 +196,7 @@ def test_what_cannot_be_drawn_is_said_before_the_model_is_loaded(
     ("text", "expected"), [("4", 4), ("0,7", [0, 7]), ("7,", [7]), ("3, 1", [3, 1])]
 )
 def test_instances(text, expected):
-    assert tool("coupling_maps").chosen_instances(text) == expected
+    assert load_tool("coupling_maps").chosen_instances(text) == expected
 
 
 @pytest.mark.slow
