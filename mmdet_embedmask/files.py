@@ -1,5 +1,6 @@
 """Files that the tools write: whole or not at all."""
 
+import io
 import json
 import os
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 UNFINISHED = ".tmp"
@@ -26,6 +28,13 @@ def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write numbers as an indented JSON file."""
     write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def checkpoint_bytes(checkpoint: dict[str, Any]) -> bytes:
+    """The file that torch would save."""
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    return buffer.getvalue()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..compat.checkpoint import RefusedContentError
-from ..files import write_bytes
+from ..files import checkpoint_bytes, write_bytes
 from .errors import ConversionError, listed
 
 FOREIGN_CODE = re.compile(r"GLOBAL (\S+)")
@@ -102,9 +102,7 @@ def named_tensors(weights: Any) -> dict[str, Tensor]:
 
 def write_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
     """Write a checkpoint that ``torch.load(weights_only=True)`` reads."""
-    content = BytesIO()
-    torch.save(checkpoint, content)
-    write_bytes(path, content.getvalue())
+    write_bytes(path, checkpoint_bytes(checkpoint))
 
 
 def check_output(source: Path, out: Path, force: bool) -> None:

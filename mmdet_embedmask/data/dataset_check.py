@@ -33,8 +33,8 @@ def reads_coco_files(dataset: BaseDataset) -> bool:
 
 
 def dataset_name(dataset: BaseDataset) -> str:
-    """How messages call a data set: its type and file."""
-    return f"{type(dataset).__name__} ({dataset.ann_file})"
+    """How messages call a data set, of COCO's format or not: its type and file."""
+    return f"{type(dataset).__name__} ({getattr(dataset, 'ann_file', '')})"
 
 
 def dataset_problems(dataset: CocoDataset, use: Use, check_images: bool = True) -> list[Problem]:

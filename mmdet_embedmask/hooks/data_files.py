@@ -45,8 +45,8 @@ def check_same_classes(learned: Sequence[BaseDataset], evaluated: Sequence[BaseD
         classes, others = first.metainfo.get("classes"), other.metainfo.get("classes")
         if classes is not None and others is not None and tuple(classes) != tuple(others):
             raise ValueError(
-                f"{_name(first)} has classes {tuple(classes)}, but {_name(other)} has "
-                f"{tuple(others)}: set metainfo=dict(classes=...) of both to the same names in the "
+                f"{dataset_name(first)} has classes {tuple(classes)}, but {dataset_name(other)} "
+                f"has {tuple(others)}: set metainfo=dict(classes=...) of both to the same names in the "
                 "same order"
             )
 
@@ -64,11 +64,7 @@ def check_evaluated_images(datasets: Iterable[BaseDataset], metrics: Iterable[Ba
             held = metric._coco_api if isinstance(metric, CocoMetric) else None
             if held is not None and not set(identities) <= set(held.imgs):
                 raise ValueError(
-                    f"CocoMetric's ann_file lacks images of {_name(dataset)}: set "
+                    f"CocoMetric's ann_file lacks images of {dataset_name(dataset)}: set "
                     "val_evaluator.ann_file and test_evaluator.ann_file to the file that the data "
                     "set reads"
                 )
-
-
-def _name(dataset: BaseDataset) -> str:
-    return f"{type(dataset).__name__} ({getattr(dataset, 'ann_file', '')})"

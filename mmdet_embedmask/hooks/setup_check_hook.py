@@ -11,6 +11,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ..data.dataset_check import dataset_name
 from ..validation import check_num_classes, check_pad_divisor
 from .data_files import check_data_files, check_evaluated_images, check_same_classes
 from .unwrapped import unwrapped_model
@@ -141,7 +142,7 @@ def check_annotations(dataset: BaseDataset) -> None:
     Raises:
         ValueError: if masks are not loaded, are missing, stay undecoded, or nothing is annotated.
     """
-    name = f"{type(dataset).__name__} ({getattr(dataset, 'ann_file', '')})"
+    name = dataset_name(dataset)
     loaders = [t for t in dataset.pipeline.transforms if hasattr(t, "with_mask")]
     if not any(loader.with_mask for loader in loaders):
         raise ValueError(

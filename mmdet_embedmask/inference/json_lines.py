@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..files import UNFINISHED
+
 
 class JsonLines:
     """A file of one JSON record a line; every record that was added stays, whatever comes after.
@@ -43,7 +45,7 @@ def lines_to_json(lines: Path, path: Path) -> None:
         lines: of `JsonLines`.
         path: written whole or not at all.
     """
-    unfinished = path.with_name(path.name + ".tmp")
+    unfinished = path.with_name(path.name + UNFINISHED)
     with lines.open(encoding="ascii") as records, unfinished.open("w", encoding="ascii") as target:
         separator = "["
         for record in records:

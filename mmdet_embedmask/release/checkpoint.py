@@ -1,7 +1,6 @@
 """A training checkpoint without what only training needs."""
 
 import hashlib
-import io
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -57,13 +56,6 @@ def release_checkpoint(checkpoint: dict[str, Any], config: Config) -> dict[str, 
         ),
         state_dict=_tensors(checkpoint["state_dict"]),
     )
-
-
-def checkpoint_bytes(checkpoint: dict[str, Any]) -> bytes:
-    """The file that torch would save."""
-    buffer = io.BytesIO()
-    torch.save(checkpoint, buffer)
-    return buffer.getvalue()
 
 
 def named_globals(path: Path) -> list[str]:

@@ -25,10 +25,9 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from ..detector import checkpoint_config
-from ..files import write_bytes, write_json, write_png
+from ..files import checkpoint_bytes, write_bytes, write_json, write_png
 from .checkpoint import (
     HASH_DIGITS,
-    checkpoint_bytes,
     release_checkpoint,
     release_config,
     sha256,

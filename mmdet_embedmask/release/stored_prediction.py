@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from mmdet.structures.mask import encode_mask_results
 from mmengine.config import Config, ConfigDict
-from mmengine.dataset import pseudo_collate
+from mmengine.model import BaseModel
 from pycocotools import mask as coco_mask
-from torch import nn
 
-from ..visualization.image_source import plain_pipeline
+from ..inference.coco_results import encode_masks
+from ..inference.predictor import PipelinePredictor
+from ..inference.reading import split_pipeline
 
 MAX_BOX_DIFFERENCE = 1.0
 """In pixels. Processors add up in different orders, so that a prediction differs a little."""
@@ -24,8 +23,7 @@ MARGIN = 2 * MAX_SCORE_DIFFERENCE
 """Detections whose score lies less above the cut may be missing on one side."""
 
 
-@torch.no_grad()
-def predict_records(model: nn.Module, config: Config, image: Path) -> list[dict[str, Any]]:
+def predict_records(model: BaseModel, config: Config, image: Path) -> list[dict[str, Any]]:
     """Detections of an image file, the best first.
 
     Args:
@@ -37,18 +35,17 @@ def predict_records(model: nn.Module, config: Config, image: Path) -> list[dict[
         ``bbox`` [x1, y1, x2, y2] in pixels of the image, ``score``, ``label``, and ``segmentation``
         as COCO's run lengths, of every detection.
     """
-    data = pseudo_collate([plain_pipeline(config)(dict(img_path=str(image), img_id=0))])
-    found = model.test_step(data)[0].pred_instances.cpu()
-    masks = found.masks if isinstance(found.masks, list) else encode_mask_results(found.masks)
+    read, pipeline = split_pipeline(config)
+    (found,) = PipelinePredictor(model, pipeline)([read(image)])
     return [
         dict(
             bbox=[round(float(side), 3) for side in bbox],
             score=round(float(score), 5),
             label=int(label),
-            segmentation=dict(size=list(code["size"]), counts=code["counts"].decode()),
+            segmentation=dict(code),
         )
         for bbox, score, label, code in zip(
-            found.bboxes, found.scores, found.labels, masks, strict=True
+            found.bboxes, found.scores, found.labels, encode_masks(found.masks), strict=True
         )
     ]
 
