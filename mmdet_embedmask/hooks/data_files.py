@@ -46,8 +46,8 @@ def check_same_classes(learned: Sequence[BaseDataset], evaluated: Sequence[BaseD
         if classes is not None and others is not None and tuple(classes) != tuple(others):
             raise ValueError(
                 f"{dataset_name(first)} has classes {tuple(classes)}, but {dataset_name(other)} "
-                f"has {tuple(others)}: set metainfo=dict(classes=...) of both to the same names in the "
-                "same order"
+                f"has {tuple(others)}: set metainfo=dict(classes=...) of both to the same names in "
+                "the same order"
             )
 
 

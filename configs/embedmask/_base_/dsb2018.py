@@ -49,26 +49,8 @@ tta_pipeline = [
         type="TestTimeAug",
         transforms=[
             [dict(type="Resize", scale=(side, side), keep_ratio=True) for side in (288, 352, 416)],
-            [
-                dict(type="RandomFlip", prob=0.0),
-                dict(type="RandomFlip", prob=1.0, direction="horizontal"),
-                dict(type="RandomFlip", prob=1.0, direction="vertical"),
-                dict(type="RandomFlip", prob=1.0, direction="diagonal"),
-            ],
-            [
-                dict(
-                    type="PackDetInputs",
-                    meta_keys=(
-                        "img_id",
-                        "img_path",
-                        "ori_shape",
-                        "img_shape",
-                        "scale_factor",
-                        "flip",
-                        "flip_direction",
-                    ),
-                )
-            ],
+            _base_.tta_flips,
+            _base_.tta_pack,
         ],
     ),
 ]

@@ -48,32 +48,34 @@ val_evaluator = dict(type="CocoMetric", metric=["bbox", "segm"])
 test_evaluator = val_evaluator
 
 # Views of `tools/test.py --tta`.
+tta_flips = [
+    dict(type="RandomFlip", prob=0.0),
+    dict(type="RandomFlip", prob=1.0, direction="horizontal"),
+    dict(type="RandomFlip", prob=1.0, direction="vertical"),
+    dict(type="RandomFlip", prob=1.0, direction="diagonal"),
+]
+tta_pack = [
+    dict(
+        type="PackDetInputs",
+        meta_keys=(
+            "img_id",
+            "img_path",
+            "ori_shape",
+            "img_shape",
+            "scale_factor",
+            "flip",
+            "flip_direction",
+        ),
+    )
+]
 tta_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(
         type="TestTimeAug",
         transforms=[
             [dict(type="Resize", scale_factor=1.0)],
-            [
-                dict(type="RandomFlip", prob=0.0),
-                dict(type="RandomFlip", prob=1.0, direction="horizontal"),
-                dict(type="RandomFlip", prob=1.0, direction="vertical"),
-                dict(type="RandomFlip", prob=1.0, direction="diagonal"),
-            ],
-            [
-                dict(
-                    type="PackDetInputs",
-                    meta_keys=(
-                        "img_id",
-                        "img_path",
-                        "ori_shape",
-                        "img_shape",
-                        "scale_factor",
-                        "flip",
-                        "flip_direction",
-                    ),
-                )
-            ],
+            tta_flips,
+            tta_pack,
         ],
     ),
 ]
