@@ -1,4 +1,4 @@
-"""Shared fixtures: real data and golden figures where they lie, tiny models everywhere."""
+"""Shared fixtures: the golden figures, real data where they lie, tiny models everywhere."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from exported import ExportedDetector, export_tiny
+from golden_figures import golden_arrays
 from mmengine.registry import init_default_scope
 
 # Registers our modules, and puts the stand-in for compiled MMCV in place, before mmdet.models.
@@ -31,27 +32,27 @@ def shared_file(relative: str) -> Path:
 
 @pytest.fixture(scope="session")
 def golden_loss() -> dict[str, np.ndarray]:
-    return dict(np.load(shared_file("golden/table1_loss.npz")))
+    return golden_arrays("table1_loss")
 
 
 @pytest.fixture(scope="session")
 def golden_head() -> dict[str, np.ndarray]:
-    return dict(np.load(shared_file("golden/table1_head_dim16.npz")))
+    return golden_arrays("table1_head_dim16")
 
 
 @pytest.fixture(scope="session")
 def golden_head_dim8() -> dict[str, np.ndarray]:
-    return dict(np.load(shared_file("golden/table1_head_dim8.npz")))
+    return golden_arrays("table1_head_dim8")
 
 
 @pytest.fixture(scope="session")
 def golden_lovasz() -> dict[str, np.ndarray]:
-    return dict(np.load(shared_file("golden/lovasz.npz")))
+    return golden_arrays("lovasz")
 
 
 @pytest.fixture(scope="session")
 def golden_table2() -> dict[str, np.ndarray]:
-    return dict(np.load(shared_file("golden/table2_head.npz")))
+    return golden_arrays("table2_head")
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,10 @@
 """Checkpoints as the authors' programs would write them, with random weights."""
 
-import json
 import re
 from pathlib import Path
 
 import torch
-from conftest import shared_file
+from golden_figures import golden_names
 from mmengine.config import Config
 from runs import CONFIGS
 from torch import Tensor
@@ -16,9 +15,9 @@ from mmdet_embedmask.detector import build_detector
 Shapes = dict[str, tuple[tuple[int, ...], torch.dtype]]
 
 NAME_LISTS = {
-    "table1": "golden/names_table1_R50.json",
-    "table2": "golden/names_table2_R50_Conv1_Conv3.json",
-    "table2_conv3": "golden/names_table2_R50_Conv3.json",
+    "table1": "names_table1_R50",
+    "table2": "names_table2_R50_Conv1_Conv3",
+    "table2_conv3": "names_table2_R50_Conv3",
 }
 BLOCKS_R50, BLOCKS_R101 = 6, 23
 """Of the third stage, in which the two differ."""
@@ -26,11 +25,10 @@ BLOCKS_R50, BLOCKS_R101 = 6, 23
 
 def listed_shapes(name: str) -> Shapes:
     """All entries of the state dict of the authors' instantiated R-50 network."""
-    content = json.loads(shared_file(NAME_LISTS[name]).read_text())
-    shapes = {n: (tuple(shape), torch.float32) for n, shape in content["parameters"].items()}
-    for n, buffer in content["buffers"].items():
-        shapes[n] = tuple(buffer["shape"]), getattr(torch, buffer["dtype"])
-    return {n: shapes[n] for n in content["state_dict_order"]}
+    return {
+        weight: (tuple(shape), getattr(torch, dtype))
+        for weight, (shape, dtype) in golden_names(NAME_LISTS[name]).items()
+    }
 
 
 def deeper(shapes: Shapes) -> Shapes:

@@ -4,9 +4,12 @@ Deliberate differences, each named where it occurs: the box convention (x2 inclu
 areas, IoU and the GIoU loss) and the clamp of P near 0 and 1 (1e-9 there).
 """
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
+from golden_figures import sampled
 from golden_table1 import PADDED, STRIDES, build_heads, ground_truth, levels, metas
 
 from mmdet_embedmask.coupling import coupled_probabilities, squared_distance
@@ -51,19 +54,19 @@ def test_head_outputs(which, mode, dtype, request):
     features = tuple(levels(golden, "feature", dtype))
     cls, bbox, centerness, offsets, margins = bbox_head(features)
     (pixels,) = mask_head(features)
+    if mode == "eval":  # in pixels, which are the strides times what training gives
+        bbox = [level / stride for level, stride in zip(bbox, STRIDES, strict=True)]
     outputs = {
-        "train/logits": cls,
-        f"{mode}/bbox_reg": bbox,
-        "train/centerness": centerness,
-        "train/proposal_embed": embeddings_with_position(mask_head, offsets),
-        "train/proposal_margin": margins,
+        "logits": cls,
+        "bbox_reg": bbox,
+        "centerness": centerness,
+        "proposal_embed": embeddings_with_position(mask_head, offsets),
+        "proposal_margin": margins,
     }
     for name, ours in outputs.items():
-        for level, theirs in zip(ours, levels(golden, name, F64), strict=True):
-            # In pixels the tolerance scales with the stride.
-            scale = max(float(theirs.abs().max()), 1.0) if mode == "eval" else 1.0
-            assert_near(level, theirs.numpy(), HEAD_TOLERANCE[dtype] * scale)
-    assert_near(pixels, golden["train/pixel_embed"], HEAD_TOLERANCE[dtype])
+        for level, theirs in zip(ours, levels(golden, f"train/{name}", F64), strict=True):
+            assert_near(sampled(level), theirs.numpy(), HEAD_TOLERANCE[dtype])
+    assert_near(sampled(pixels), golden["train/pixel_embed"], HEAD_TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", [F64, F32])
@@ -73,15 +76,22 @@ def test_head_boxes_without_norm_on_bbox(golden_head_dim8, dtype):
     boxes = bbox_head(tuple(levels(golden_head_dim8, "feature", dtype)))[1]
     name = "norm_reg_targets_false/bbox_reg"
     for level, theirs in zip(boxes, levels(golden_head_dim8, name, F64), strict=True):
-        torch.testing.assert_close(level.double(), theirs, rtol=HEAD_TOLERANCE[dtype], atol=0)
+        ours = sampled(level).double()
+        torch.testing.assert_close(ours, theirs, rtol=HEAD_TOLERANCE[dtype], atol=0)
 
 
 def test_points(golden_head):
     bbox_head, _ = build_heads(golden_head, F64)
     sizes = [level.shape[-2:] for level in levels(golden_head, "feature", F64)]
     points = bbox_head.prior_generator.grid_priors(sizes, dtype=F64, device="cpu")
-    for ours, theirs in zip(points, levels(golden_head, "locations", F64), strict=True):
-        assert torch.equal(ours, theirs)
+    for ours, (height, width), stride in zip(points, sizes, STRIDES, strict=True):
+        # Theirs: x = column * s + s // 2, y = row * s + s // 2, row by row.
+        theirs = [
+            (x * stride + stride // 2, y * stride + stride // 2)
+            for y in range(height)
+            for x in range(width)
+        ]
+        assert ours.tolist() == [list(point) for point in theirs]
 
 
 VARIANTS = {
@@ -92,26 +102,41 @@ VARIANTS = {
 }
 
 
+OUTPUTS = ("logits", "bbox_reg", "centerness", "proposal_embed", "proposal_margin")
+
+
+@pytest.fixture(scope="session")
+def head_outputs(golden_head):
+    """What both programs' losses are given: our outputs in float64, equal to theirs to 1e-12."""
+    bbox_head, mask_head = build_heads(golden_head, F64)
+    features = tuple(levels(golden_head, "feature", F64))
+    with torch.no_grad():
+        cls, bbox, centerness, offsets, margins = bbox_head(features)
+        embeddings = embeddings_with_position(mask_head, offsets)
+        outputs = dict(zip(OUTPUTS, (cls, bbox, centerness, embeddings, margins), strict=True))
+        (pixels,) = mask_head(features)
+    return outputs | dict(pixel_embed=pixels)
+
+
 class Replay:
     """The golden head outputs through our losses, as leaves whose gradients can be read."""
 
-    def __init__(self, golden_head, golden_loss, variant, dtype):
+    def __init__(self, golden_head, head_outputs, golden_loss, variant, dtype):
         self.bbox_head, self.mask_head = build_heads(golden_head, dtype)
         for name, value in VARIANTS[variant].items():
             setattr(self.bbox_head, name, value)
         # The released program couples at stride 4 after resizing the embedding.
         self.mask_head.upsample = "embedding"
-        outputs = ("logits", "bbox_reg", "centerness", "proposal_embed", "proposal_margin")
         self.leaves = {
-            name: [x.requires_grad_() for x in levels(golden_head, f"train/{name}", dtype)]
-            for name in outputs
+            name: [x.to(dtype, copy=True).requires_grad_() for x in head_outputs[name]]
+            for name in OUTPUTS
         }
         if variant == "fix_margin":
             prior = np.log(2) / 4
             self.leaves["proposal_margin"] = [
                 torch.full_like(x, prior).requires_grad_() for x in self.leaves["proposal_margin"]
             ]
-        self.pixels = torch.from_numpy(golden_head["train/pixel_embed"]).to(dtype).requires_grad_()
+        self.pixels = head_outputs["pixel_embed"].to(dtype, copy=True).requires_grad_()
         self.truth = ground_truth(golden_loss, dtype)
         # Their outputs have the position added already: add nothing.
         with torch.no_grad():
@@ -123,6 +148,11 @@ class Replay:
         return self.mask_head.loss_by_feat(self.pixels, self.truth, metas(), self.positives)[
             "loss_mask"
         ]
+
+
+@pytest.fixture
+def replay(golden_head, head_outputs, golden_loss):
+    return partial(Replay, golden_head, head_outputs, golden_loss)
 
 
 @pytest.fixture(params=list(VARIANTS))
@@ -151,7 +181,7 @@ def locate(x, y):
     raise AssertionError(f"({x}, {y}) is no location")
 
 
-def test_assignment(golden_head, golden_loss, variant, monkeypatch):
+def test_assignment(replay, golden_loss, variant, monkeypatch):
     replay_inds = []
     assign = embed_mask_head.assign_points
     monkeypatch.setattr(
@@ -159,30 +189,30 @@ def test_assignment(golden_head, golden_loss, variant, monkeypatch):
         "assign_points",
         lambda *args: replay_inds.append(assign(*args)) or replay_inds[-1],
     )
-    replay = Replay(golden_head, golden_loss, variant, F64)
+    replayed = replay(variant, F64)
     for image, gt_inds in enumerate(replay_inds):
         # Areas are (x2 - x1) (y2 - y1) here and (x2 - x1 + 1) (y2 - y1 + 1) there: same order.
         expected = torch.from_numpy(golden_loss[f"{variant}/matched_idxes/{image}"]).long()
         assert torch.equal(gt_inds, expected)
-        labels = replay.truth[image].labels[gt_inds.clamp(min=0)] + 1
+        labels = replayed.truth[image].labels[gt_inds.clamp(min=0)] + 1
         expected_labels = torch.from_numpy(golden_loss[f"{variant}/labels/{image}"]).long()
         assert torch.equal(labels.where(gt_inds >= 0, 0), expected_labels)
 
 
-def test_chosen_proposals(golden_head, golden_loss, variant):
-    positives = Replay(golden_head, golden_loss, variant, F64).bbox_head.get_positive_infos()
+def test_chosen_proposals(replay, golden_loss, variant):
+    positives = replay(variant, F64).bbox_head.get_positive_infos()
     for image, num_gts in enumerate((8, 5)):
         expected = torch.from_numpy(golden_loss[f"{variant}/proposal_index/{image}"])
         # IoU is without +1 here: the best proposal is the same one.
         assert torch.equal(proposal_index(positives, image, num_gts), expected)
 
 
-def test_box_targets(golden_head, golden_loss):
-    replay = Replay(golden_head, golden_loss, "base", F64)
-    points = replay.bbox_head.prior_generator.grid_priors(
-        [level.shape[-2:] for level in replay.leaves["logits"]], dtype=F64, device="cpu"
+def test_box_targets(replay, golden_loss):
+    replayed = replay("base", F64)
+    points = replayed.bbox_head.prior_generator.grid_priors(
+        [level.shape[-2:] for level in replayed.leaves["logits"]], dtype=F64, device="cpu"
     )
-    labels, targets = replay.bbox_head.get_targets(points, replay.truth)
+    labels, targets = replayed.bbox_head.get_targets(points, replayed.truth)
     compared = 0
     for level, (label, target) in enumerate(zip(labels, targets, strict=True)):
         positive = label < 5
@@ -193,8 +223,8 @@ def test_box_targets(golden_head, golden_loss):
 
 
 @pytest.mark.parametrize("dtype", [F64, F32])
-def test_detection_losses(golden_head, golden_loss, variant, dtype):
-    losses = Replay(golden_head, golden_loss, variant, dtype).losses
+def test_detection_losses(replay, golden_loss, variant, dtype):
+    losses = replay(variant, dtype).losses
     assert_near(losses["loss_cls"], golden_loss[f"{variant}/loss_cls"], LOSS_TOLERANCE[dtype])
     centerness = golden_loss[f"{variant}/loss_centerness"]
     assert_near(losses["loss_centerness"], centerness, CENTERNESS_TOLERANCE)
@@ -212,15 +242,15 @@ def their_giou_loss(sides, targets):
     return 1 - ((inter + 1) / (union + 1) - (enclosing - union) / enclosing)
 
 
-def test_box_loss_differs_by_the_box_convention_alone(golden_head, golden_loss, variant):
-    replay = Replay(golden_head, golden_loss, variant, F64)
-    head = replay.bbox_head
+def test_box_loss_differs_by_the_box_convention_alone(replay, golden_loss, variant):
+    replayed = replay(variant, F64)
+    head = replayed.bbox_head
     points = head.prior_generator.grid_priors(
-        [level.shape[-2:] for level in replay.leaves["logits"]], dtype=F64, device="cpu"
+        [level.shape[-2:] for level in replayed.leaves["logits"]], dtype=F64, device="cpu"
     )
-    labels, targets = (torch.cat(x) for x in head.get_targets(points, replay.truth))
+    labels, targets = (torch.cat(x) for x in head.get_targets(points, replayed.truth))
     predictions = torch.cat(
-        [x.permute(0, 2, 3, 1).reshape(-1, 4) for x in replay.leaves["bbox_reg"]]
+        [x.permute(0, 2, 3, 1).reshape(-1, 4) for x in replayed.leaves["bbox_reg"]]
     )
     positive = labels < 5
     weight = head.centerness_target(targets[positive])
@@ -229,45 +259,51 @@ def test_box_loss_differs_by_the_box_convention_alone(golden_head, golden_loss, 
     # Our points, targets and weights under their formula give their figure ...
     assert_near(theirs, golden_loss[f"{variant}/loss_reg"], 1e-9)
     # ... and ours is MMDetection's GIoU, which is not +1-smoothed and so a little larger.
-    assert 0 < float(replay.losses["loss_bbox"]) - float(theirs) < 0.2 * float(theirs)
+    assert 0 < float(replayed.losses["loss_bbox"]) - float(theirs) < 0.2 * float(theirs)
 
 
 @pytest.mark.parametrize("dtype", [F64, F32])
-def test_mask_loss_and_gradients(golden_head, golden_loss, variant, dtype):
-    replay = Replay(golden_head, golden_loss, variant, dtype)
-    loss = replay.mask_loss()
+def test_mask_loss_and_gradients(replay, golden_loss, variant, dtype):
+    replayed = replay(variant, dtype)
+    loss = replayed.mask_loss()
     assert_near(loss, golden_loss[f"{variant}/mask_loss"], LOSS_TOLERANCE[dtype])
     loss.backward()
     tolerance = GRAD_TOLERANCE[dtype]
-    assert_near(replay.pixels.grad, golden_loss[f"{variant}/grad/pixel_embed"], tolerance)
+    assert_near(
+        sampled(replayed.pixels.grad), golden_loss[f"{variant}/grad/pixel_embed"], tolerance
+    )
     for name in ("proposal_embed", "proposal_margin"):
         if variant == "fix_margin" and name == "proposal_margin":
             continue  # Their margin is a constant; the head's test shows ours is one too.
-        for level, leaf in enumerate(replay.leaves[name]):
-            assert_near(leaf.grad, golden_loss[f"{variant}/grad/{name}/{level}"], tolerance)
+        for level, leaf in enumerate(replayed.leaves[name]):
+            assert_near(
+                sampled(leaf.grad), golden_loss[f"{variant}/grad/{name}/{level}"], tolerance
+            )
     # The mask loss does not move boxes, classes or center-ness.
-    assert all(leaf.grad is None for leaf in replay.leaves["bbox_reg"])
+    assert all(leaf.grad is None for leaf in replayed.leaves["bbox_reg"])
 
 
-def test_detection_gradients(golden_head, golden_loss):
-    replay = Replay(golden_head, golden_loss, "base", F64)
-    (replay.losses["loss_cls"] + replay.losses["loss_centerness"]).backward()
+def test_detection_gradients(replay, golden_loss):
+    replayed = replay("base", F64)
+    (replayed.losses["loss_cls"] + replayed.losses["loss_centerness"]).backward()
     for name, tolerance in (("logits", GRAD_TOLERANCE[F64]), ("centerness", CENTERNESS_TOLERANCE)):
-        for level, leaf in enumerate(replay.leaves[name]):
-            assert_near(leaf.grad, golden_loss[f"base/grad_det_total/{name}/{level}"], tolerance)
+        for level, leaf in enumerate(replayed.leaves[name]):
+            assert_near(
+                sampled(leaf.grad), golden_loss[f"base/grad_det_total/{name}/{level}"], tolerance
+            )
 
 
-def test_mask_targets_probabilities_and_per_instance_losses(golden_head, golden_loss):
-    replay = Replay(golden_head, golden_loss, "base", F64)
-    for image, proposals in enumerate(replay.bbox_head.get_positive_infos()):
-        masks = torch.from_numpy(replay.truth[image].masks.masks)
+def test_mask_targets_probabilities_and_per_instance_losses(replay, golden_loss):
+    replayed = replay("base", F64)
+    for image, proposals in enumerate(replayed.bbox_head.get_positive_infos()):
+        masks = torch.from_numpy(replayed.truth[image].masks.masks)
         targets = mask_stride_targets(masks)[proposals.gt_inds]
         packed = golden_loss[f"base/mask_target_stride4_packed/{image}"]
         expected = np.unpackbits(packed, axis=-1)[..., : PADDED[1] // 4].astype(bool)
         assert np.array_equal(targets.numpy(), expected)
-        coupled = replay.pixels[image], proposals.proposal_embeddings, proposals.proposal_margins
+        coupled = replayed.pixels[image], proposals.proposal_embeddings, proposals.proposal_margins
         probability = coupled_probabilities(*coupled, "embedding")
-        assert_near(probability, golden_loss[f"base/mask_prob_stride4/{image}"], 1e-10)
+        assert_near(sampled(probability), golden_loss[f"base/mask_prob_stride4/{image}"], 1e-10)
         losses = lovasz_hinge(probability.logit(), targets)
         assert_near(losses, golden_loss[f"base/mask_loss_per_instance/{image}"], 1e-9)
 
@@ -299,17 +335,19 @@ def test_lovasz_in_float32(golden_lovasz, case):
     assert_near(loss, golden_lovasz[f"{case}/t2_f64/loss"], 1e-4)
 
 
-def test_distance_clamp_against_theirs(golden_head, golden_loss):
+def test_distance_clamp_against_theirs(replay, golden_loss):
     """Their P is clamped at 1e-9 on both sides, our distance at 1e-6 from below only.
 
     On the golden outputs no distance is near either clamp, so both give the same loss; the figures
     here say how far from the clamps they are.
     """
-    replay = Replay(golden_head, golden_loss, "base", F64)
+    replayed = replay("base", F64)
     distances = torch.cat(
         [
             squared_distance(pixels, p.proposal_embeddings, p.proposal_margins).flatten()
-            for pixels, p in zip(replay.pixels, replay.bbox_head.get_positive_infos(), strict=True)
+            for pixels, p in zip(
+                replayed.pixels, replayed.bbox_head.get_positive_infos(), strict=True
+            )
         ]
     )
     assert distances.min() > 1e-3
