@@ -91,25 +91,28 @@ def semantic_targets(masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
 
 
 def mask_centroids(masks: Tensor) -> Tensor:
-    """Mean position of each mask's pixels (Table 2 samples around it instead of the box centre).
+    """Mean column and row of each mask's pixels (Table 2 samples around it, not the box centre).
+
+    As in the released program these are indices, of which the first is 0, and not pixel middles.
 
     Args:
         masks: (G, H, W), bool or uint8.
 
     Returns:
-        (G, 2) as (x, y) in pixels, NaN for an empty mask.
+        (G, 2) as (x, y), NaN for an empty mask.
     """
     centroids = []
     for counts in (_counts(masks, dim=1), _counts(masks, dim=2)):  # of each column, of each row
-        middles = torch.arange(counts.shape[1], device=masks.device) + 0.5
-        centroids.append((counts * middles).sum(dim=1) / counts.sum(dim=1))
+        indices = torch.arange(counts.shape[1], device=masks.device)
+        centroids.append((counts * indices).sum(dim=1) / counts.sum(dim=1))
     return torch.stack(centroids, dim=1)
 
 
 def _counts(masks: Tensor, dim: int) -> Tensor:
     """Pixels along an axis of masks (G, H, W): long.
 
-    By NumPy, whose sum of bytes is tens of times faster on a CPU, where masks are.
+    By NumPy, whose sum of bytes is tens of times faster on a CPU, where masks are. Of signed
+    numbers: torch.compile replaces NumPy by torch, which cannot sum unsigned ones.
     """
-    counts = masks.cpu().numpy().sum(axis=dim, dtype=np.uint32)
+    counts = masks.cpu().numpy().sum(axis=dim, dtype=np.int32)
     return torch.from_numpy(counts.astype(np.int64)).to(masks.device)

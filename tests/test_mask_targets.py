@@ -76,13 +76,25 @@ def test_without_instances_everything_is_background():
 
 def test_centroids_by_hand():
     masks = torch.zeros(3, 6, 8, dtype=torch.uint8)
-    masks[0, 1:3, 2:6] = 1  # box from (2, 1) to (6, 3)
+    masks[0, 1:3, 2:6] = 1  # columns 2 to 5, rows 1 and 2
     masks[1, 0, 0] = masks[1, 0, 1] = masks[1, 3, 0] = 1
     centroids = mask_centroids(masks)
-    assert centroids[:2].tolist() == [[4.0, 2.0], pytest.approx([2.5 / 3, 4.5 / 3])]
+    assert centroids[:2].tolist() == [[3.5, 1.5], pytest.approx([1 / 3, 3 / 3])]
     assert centroids[2].isnan().all()
 
 
 def test_large_masks_do_not_overflow_the_counts():
-    centroids = mask_centroids(torch.ones(1, 300, 400, dtype=torch.uint8))
-    assert centroids.tolist() == [[200.0, 150.0]]
+    masks = torch.zeros(1, 301, 400, dtype=torch.uint8)
+    masks[0, 0] = 1  # 400 pixels in row 0, one in each of 300 rows: no count fits a byte
+    masks[0, :, 0] = 1
+    columns, rows = sum(range(400)), sum(range(301))
+    assert mask_centroids(masks).tolist() == [pytest.approx([columns / 700, rows / 700])]
+
+
+def test_centroids_and_semantic_targets_can_be_compiled():
+    masks = torch.zeros(2, 16, 24, dtype=torch.uint8)
+    masks[0, 2:9, 3:20], masks[1, 8:, 10:13] = 1, 1
+    labels = torch.tensor([1, 0])
+    for function in (mask_centroids, lambda m: semantic_targets(m, labels, 2)):
+        compiled = torch.compile(function, backend="eager")
+        assert torch.equal(compiled(masks), function(masks))
