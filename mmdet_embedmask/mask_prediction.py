@@ -37,7 +37,7 @@ MaskFormat = Literal["bitmap", "rle"]
 """Masks (K, height, width) bool, or K run-length codes as pycocotools and CocoMetric read them."""
 
 CROP_MARGIN_CELLS = 2
-"""``crop_to_box`` grows the box by this many mask-stride cells (the released Table 1 program)."""
+"""Mask-stride cells that ``crop_to_box`` leaves around the box (the released Table 1 program)."""
 
 MAX_CELLS = 2**20
 """Cells of probability maps that are coupled at once, and tiles that are told apart."""
@@ -156,24 +156,28 @@ def masks_of_maps(
 
 
 def crop_to_boxes(probability: Tensor, bboxes: Tensor) -> Tensor:
-    """Zero the probability outside each instance's box, grown by two cells.
+    """Zero the probability outside each instance's box and two cells around it.
 
-    The released Table 1 program does the like, on log-probabilities; single border pixels differ.
+    The columns that are left are int(x1 / 4) - 2 up to, not including, int(x2 / 4) + 2, and rows
+    likewise, as in the released Table 1 program. That resizes log-probabilities, so that single
+    border pixels differ.
 
     Args:
         probability: (K, h, w) at the mask stride.
-        bboxes: (K, 4) in pixels of the network input.
+        bboxes: (K, 4) in pixels of the network input, clipped to it.
 
     Returns:
         (K, h, w).
     """
     height, width = probability.shape[1:]
-    grow = CROP_MARGIN_CELLS * MASK_STRIDE
-    x1, y1, x2, y2 = (side[:, None] for side in bboxes.unbind(dim=1))
-    xs = (torch.arange(width, device=bboxes.device) + 0.5) * MASK_STRIDE
-    ys = (torch.arange(height, device=bboxes.device) + 0.5) * MASK_STRIDE
-    columns = (xs >= x1 - grow) & (xs <= x2 + grow)  # (K, w)
-    rows = (ys >= y1 - grow) & (ys <= y2 + grow)  # (K, h)
+    x1, y1, x2, y2 = (bboxes / MASK_STRIDE).trunc().unbind(dim=1)
+
+    def kept(first: Tensor, last: Tensor, cells: int) -> Tensor:  # (K, cells)
+        cell = torch.arange(cells, device=bboxes.device)
+        margin = CROP_MARGIN_CELLS
+        return (cell >= first[:, None] - margin) & (cell < last[:, None] + margin)
+
+    rows, columns = kept(y1, y2, height), kept(x1, x2, width)
     return probability * (rows[:, :, None] & columns[:, None, :])
 
 

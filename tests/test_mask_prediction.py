@@ -148,15 +148,27 @@ def test_padding_is_cut_off():
     assert not masks.any()
 
 
-def test_crop_keeps_the_box_grown_by_two_cells():
-    probability = torch.ones(2, 8, 8)
-    boxes = torch.tensor([[12.0, 16.0, 16.0, 20.0], [0.0, 0.0, 32.0, 32.0]])
-    cropped = crop_to_boxes(probability, boxes)
+@pytest.mark.parametrize(
+    "box, rows, columns",
+    [
+        # Rows int(16 / 4) - 2 up to, not including, int(20 / 4) + 2; columns 3 - 2 up to 4 + 2.
+        ([12.0, 16.0, 16.0, 20.0], (2, 7), (1, 6)),
+        # int() drops fractions: 15.9 / 4 is 3, 19.9 / 4 is 4.
+        ([15.9, 12.1, 19.9, 16.1], (1, 6), (1, 6)),
+        ([16.0, 16.0, 16.0, 16.0], (2, 6), (2, 6)),
+        # Beyond the map there is nothing to keep.
+        ([0.0, 3.0, 32.0, 31.0], (0, 8), (0, 8)),
+        ([28.0, 0.0, 32.0, 4.0], (0, 3), (5, 8)),
+    ],
+)
+def test_crop_keeps_the_cells_of_the_released_program(box, rows, columns):
+    cropped = crop_to_boxes(
+        torch.full((2, 8, 8), 0.75), torch.tensor([box, [0.0, 0.0, 32.0, 32.0]])
+    )
     expected = torch.zeros(8, 8)
-    # x from 4 to 24 (cell centres 6 to 22), y from 8 to 28 (10 to 26).
-    expected[2:7, 1:6] = 1.0
+    expected[slice(*rows), slice(*columns)] = 0.75
     assert torch.equal(cropped[0], expected)
-    assert torch.equal(cropped[1], torch.ones(8, 8))
+    assert torch.equal(cropped[1], torch.full((8, 8), 0.75))
 
 
 @pytest.mark.parametrize("size", [(3000, 1), (1, 3000)])
