@@ -24,8 +24,8 @@ class EmbedMask(SingleStageInstanceSegmentor):
         mask_head: config of a PixelEmbedHead.
         train_cfg: passed on to the heads; ATSS needs it, FCOS does not.
         test_cfg: ``nms_pre``, ``score_thr``, ``nms``, ``max_per_img``, ``mask_thr``, and
-            optionally ``min_bbox_size``, ``score``, ``crop_to_box``, ``mask_resize``,
-            ``mask_format``.
+            optionally ``min_bbox_size``, ``score``, ``clip_boxes``, ``inclusive_boxes``,
+            ``crop_to_box``, ``mask_resize``, ``mask_format``.
         data_preprocessor: config of a DetDataPreprocessor with ``pad_mask=True``.
         init_cfg: initialisation.
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmdet.structures.bbox import scale_boxes
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from .embed_mask import EmbedMask
+from .heads.detection_boxes import exclusive_boxes
 from .mask_prediction import MaskRecipe, masks_at_mask_stride
 from .resize_matrix import MaskResize
 
@@ -24,10 +24,11 @@ class InspectedImage:
         proposal_embedding: (K, D), position added.
         proposal_margin: (K, D), precision 1 / (2 sigma^2).
         probability: (K, 2h, 2w) at the mask stride.
-        bboxes: (K, 4) in pixels of the network input.
+        bboxes: (K, 4) in pixels of the network input, as the network learned them.
         scores: (K,).
         labels: (K,).
         mask_resize: how masks are brought to the network input.
+        inclusive_boxes: whether ``bboxes`` end with their last pixel.
         spatial_aware_dim: how many of the D channels are spatial-aware, the first ones.
         meta: ``img_shape`` (inside the padding), ``ori_shape``, ``scale_factor``, ``img_path``.
     """
@@ -40,6 +41,7 @@ class InspectedImage:
     scores: Tensor
     labels: Tensor
     mask_resize: MaskResize
+    inclusive_boxes: bool
     spatial_aware_dim: int
     meta: dict[str, Any]
 
@@ -54,7 +56,7 @@ class InspectedImage:
 
     def original_bboxes(self) -> Tensor:
         """Boxes (K, 4) in pixels of the original image."""
-        return scale_boxes(self.bboxes, [1 / factor for factor in self.meta["scale_factor"]])
+        return exclusive_boxes(self.bboxes, self.meta["scale_factor"], self.inclusive_boxes)
 
     def select(self, index: Tensor) -> "InspectedImage":
         """The same image with these detections only.
@@ -76,6 +78,7 @@ class InspectedImage:
                 )
             ),
             self.mask_resize,
+            self.inclusive_boxes,
             self.spatial_aware_dim,
             self.meta,
         )
@@ -116,6 +119,7 @@ def _inspect(
         scores=results.scores,
         labels=results.labels,
         mask_resize=model.mask_head.mask_recipe.resize,
+        inclusive_boxes=model.mask_head.inclusive_boxes,
         spatial_aware_dim=model.mask_head.spatial_aware_dim,
         meta=meta,
     )

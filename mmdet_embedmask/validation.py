@@ -10,9 +10,19 @@ from .resize_matrix import MaskResize
 T = TypeVar("T")
 
 REQUIRED_TEST_CFG = ("nms_pre", "score_thr", "nms", "max_per_img", "mask_thr")
-OPTIONAL_TEST_CFG = ("min_bbox_size", "score", "crop_to_box", "mask_resize", "mask_format")
+OPTIONAL_TEST_CFG = (
+    "min_bbox_size",
+    "score",
+    "clip_boxes",
+    "inclusive_boxes",
+    "crop_to_box",
+    "mask_resize",
+    "mask_format",
+)
 MASK_RESIZES = get_args(MaskResize)
 MASK_FORMATS = get_args(MaskFormat)
+CLIP_BOXES = ("before_nms", "after_nms")
+"""When boxes are clipped to the image: Table 1 before overlaps are suppressed, Table 2 after."""
 SCORES = ("product", "sqrt")
 """Score of a detection: class times center-ness probability (Table 1) or its root (Table 2)."""
 
@@ -82,9 +92,11 @@ def check_test_cfg(test_cfg: dict[str, Any]) -> None:
             f"test_cfg.mask_thr={mask_thr!r} must be a probability between 0 and 1 (the paper "
             "takes 0.52 for R-50 and 0.53 for R-101)"
         )
-    check_option("test_cfg.crop_to_box", test_cfg.get("crop_to_box", False), (True, False))
     check_option("test_cfg.mask_resize", test_cfg.get("mask_resize", MASK_RESIZES[0]), MASK_RESIZES)
     check_option("test_cfg.mask_format", test_cfg.get("mask_format", MASK_FORMATS[0]), MASK_FORMATS)
+    check_option("test_cfg.clip_boxes", test_cfg.get("clip_boxes", CLIP_BOXES[0]), CLIP_BOXES)
+    for name in ("crop_to_box", "inclusive_boxes"):
+        check_option(f"test_cfg.{name}", test_cfg.get(name, False), (True, False))
     check_option("test_cfg.score", test_cfg.get("score", SCORES[0]), SCORES)
 
 

@@ -58,4 +58,6 @@ def golden_table2() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="session")
 def exported() -> ExportedDetector:
     """One for all tests, as exporting takes many seconds: many classes, masks cropped."""
-    return export_tiny(bbox_head=dict(num_classes=20), test_cfg=dict(crop_to_box=True))
+    return export_tiny(
+        bbox_head=dict(num_classes=20), test_cfg=dict(crop_to_box=True, inclusive_boxes=True)
+    )

@@ -30,7 +30,14 @@ model = dict(
         semantic_branch=dict(type="SemanticBranch", num_classes=80),
     ),
     # Targets are read at pixel 4i + 2: aligned, masks are resized from there too.
-    test_cfg=dict(score="sqrt", mask_thr=0.5, mask_resize="aligned"),
+    # Boxes of no size are dropped after clipping, and not before.
+    test_cfg=dict(
+        score="sqrt",
+        clip_boxes="after_nms",
+        min_bbox_size=-1,
+        mask_thr=0.5,
+        mask_resize="aligned",
+    ),
 )
 
 train_pipeline = [

@@ -32,12 +32,15 @@ def detect(
     names = ["bboxes", "scores", "labels", "probabilities"]
     bboxes, scores, labels, probabilities = session.run(names, {"image": resized})
     metadata = session.get_modelmeta().custom_metadata_map
-    mask_thr, resize, stride = (
-        json.loads(metadata[key]) for key in ("mask_thr", "mask_resize", "mask_stride")
+    mask_thr, resize, stride, inclusive = (
+        json.loads(metadata[key])
+        for key in ("mask_thr", "mask_resize", "mask_stride", "inclusive_boxes")
     )
     masks = masks_from_probabilities(probabilities, input_size, size, mask_thr, resize, stride)
     scale = np.array([size[1] / width, size[0] / height] * 2, np.float32)
-    return bboxes * scale, scores, labels, masks
+    # Inclusive boxes end with the image's last pixel, and not behind it.
+    end = np.array([0, 0, inclusive, inclusive], np.float32)
+    return bboxes * scale + end, scores, labels, masks
 
 
 def masks_from_probabilities(

@@ -110,6 +110,7 @@ def file_metadata(model: EmbedMask, config: Config, classes: Sequence[str]) -> d
         mask_thr=recipe.mask_thr,
         mask_resize=recipe.resize,
         mask_stride=MASK_STRIDE,
+        inclusive_boxes=model.mask_head.inclusive_boxes,
         strides=model.bbox_head.level_strides,
         mean=preprocessor.mean.flatten().tolist() if normalises else None,
         std=preprocessor.std.flatten().tolist() if normalises else None,

@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..embed_mask import EmbedMask
-from ..heads.candidate_scores import candidate_scores
+from ..heads.candidate_scores import NO_CANDIDATE, candidate_scores
+from ..heads.detection_boxes import clip_boxes, has_area, last_corner
 from ..heads.levels import flatten_levels, prior_centers
-from ..validation import SCORES
+from ..validation import CLIP_BOXES, SCORES
 from .exportable import check_exportable
 from .nms import class_aware_nms
 
@@ -56,7 +57,7 @@ class OnnxEmbedMask(nn.Module):
     """The detector from an image to boxes and probability maps, by the model's ``test_cfg``.
 
     It computes what the model's own prediction does, with the model's own heads, and differs in how
-    candidates are chosen: of each level the best are taken, then those above the threshold, so that
+    candidates are chosen: of each level the best are taken, then those that are candidates, so that
     one number alone depends on the image, however small a level is.
 
     Args:
@@ -113,13 +114,20 @@ class OnnxEmbedMask(nn.Module):
         points, labels, scores = self._candidates(cls_scores, centernesses)
         priors = torch.cat(head.level_priors(bbox_preds))
         (sides,) = flatten_levels(bbox_preds)
-        bboxes = head.bbox_coder.decode(priors, sides, max_shape=img_shape)[points]
+        corner = last_corner(img_shape, cfg.get("inclusive_boxes", False))
+        clip_first = cfg.get("clip_boxes", CLIP_BOXES[0]) == "before_nms"
+        bboxes = head.bbox_coder.decode(priors, sides)[points]
+        if clip_first:
+            bboxes = clip_boxes(bboxes, corner)
         if cfg.get("min_bbox_size", -1) >= 0:
             large = (bboxes[:, 2:] - bboxes[:, :2] > cfg.min_bbox_size).all(dim=1)
             (large,) = large.nonzero(as_tuple=True)
             bboxes, points, labels, scores = (x[large] for x in (bboxes, points, labels, scores))
         classes = torch.zeros_like(labels) if cfg.nms.get("class_agnostic", False) else labels
         kept = class_aware_nms(bboxes, scores, classes, cfg.nms.iou_threshold, cfg.max_per_img)
+        if not clip_first:
+            bboxes = clip_boxes(bboxes, corner)
+            kept = kept[has_area(bboxes[kept]).nonzero()[:, 0]]
         points = points[kept]
         detections = Detections(
             bboxes[kept],
@@ -134,7 +142,9 @@ class OnnxEmbedMask(nn.Module):
         cfg = self.model.bbox_head.test_cfg
         ranks, chosen, first = [], [], 0
         for cls_score, centerness in zip(cls_scores, centernesses, strict=True):
-            rank, score = candidate_scores(cls_score[0], centerness[0], cfg.get("score", SCORES[0]))
+            rank, score = candidate_scores(
+                cls_score[0], centerness[0], cfg.get("score", SCORES[0]), cfg.score_thr
+            )
             num_points, num_classes = rank.shape
             # A level of a small image has fewer.
             count = torch.sym_min(cfg.nms_pre, num_points * num_classes)
@@ -144,5 +154,5 @@ class OnnxEmbedMask(nn.Module):
                 (first + index // num_classes, index % num_classes, score.flatten()[index])
             )
             first = first + num_points
-        (kept,) = (torch.cat(ranks) > cfg.score_thr).nonzero(as_tuple=True)
+        (kept,) = (torch.cat(ranks) > NO_CANDIDATE).nonzero(as_tuple=True)
         return Candidates(*(torch.cat(values)[kept] for values in zip(*chosen, strict=True)))

@@ -1,23 +1,32 @@
-"""Scores of candidates: what they are ranked by, and what detections are given."""
+"""Scores of candidates: which pairs are some, what they are ranked by, and what detections get."""
 
 from torch import Tensor
 
 from .levels import flatten_points
 
+NO_CANDIDATE = -1.0
+"""Rank of a pair that is no candidate, below that of every pair that is one."""
 
-def candidate_scores(cls_score: Tensor, centerness: Tensor, score: str) -> tuple[Tensor, Tensor]:
-    """Scores of every (prior, class) pair of a level.
+
+def candidate_scores(
+    cls_score: Tensor, centerness: Tensor, score: str, score_thr: float
+) -> tuple[Tensor, Tensor]:
+    """Ranks and scores of every (prior, class) pair of a level.
+
+    Both released programs rank candidates by the product of class and center-ness probability, and
+    differ in which pairs are candidates and in the score that a detection is given.
 
     Args:
         cls_score: (..., C, h, w) class logits.
         centerness: (..., 1, h, w) center-ness logits.
-        score: 'product' of class and center-ness probability (Table 1), candidates being ranked by
-            the class alone; or 'sqrt', its root, candidates being ranked by the product (Table 2).
+        score: 'product': pairs whose class probability is above the threshold, scored by the
+            product (Table 1); or 'sqrt': pairs whose product is, scored by its root (Table 2).
+        score_thr: the threshold.
 
     Returns:
-        What candidates are dropped and ranked by, and the score of a detection: (..., h * w, C)
-        each.
+        Ranks, NO_CANDIDATE for pairs that are none, and scores: (..., h * w, C) each.
     """
-    ranks = flatten_points(cls_score).sigmoid()
-    scores = ranks * flatten_points(centerness).sigmoid()
-    return (scores, scores.sqrt()) if score == "sqrt" else (ranks, scores)
+    probability = flatten_points(cls_score).sigmoid()
+    product = probability * flatten_points(centerness).sigmoid()
+    decisive, scores = (product, product.sqrt()) if score == "sqrt" else (probability, product)
+    return product.where(decisive > score_thr, NO_CANDIDATE), scores

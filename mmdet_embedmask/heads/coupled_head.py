@@ -16,8 +16,16 @@ from torch import Tensor
 
 from ..assignment import draw_proposals
 from ..layers import EMBEDDINGS, ProposalBranch
-from ..validation import SCORES, check_count, check_embed_dim, check_option, check_positive
-from .candidate_scores import candidate_scores
+from ..validation import (
+    CLIP_BOXES,
+    SCORES,
+    check_count,
+    check_embed_dim,
+    check_option,
+    check_positive,
+)
+from .candidate_scores import NO_CANDIDATE, candidate_scores
+from .detection_boxes import clip_boxes, clip_detections, last_corner
 from .ground_truth import check_ground_truth
 from .levels import flatten_levels, flatten_points, prior_centers
 from .mask_proposals import best_fitting_proposals, gather_proposals
@@ -229,9 +237,12 @@ class CoupledHead:
 
         Returns:
             For every image ``bboxes``, ``scores``, ``labels``, ``priors`` (K, 2),
-            ``proposal_embeddings``, ``proposal_margins``.
+            ``proposal_embeddings``, ``proposal_margins``. Boxes are as the network learned them:
+            with ``cfg.inclusive_boxes`` their far sides are their last pixel.
         """
         cfg = self.test_cfg if cfg is None else cfg
+        clip_first = cfg.get("clip_boxes", CLIP_BOXES[0]) == "before_nms"
+        inclusive = cfg.get("inclusive_boxes", False)
         # Not like the class logits: under autocast their half precision has no whole pixels.
         mlvl_priors = self.level_priors(bbox_preds)
         results_list = []
@@ -239,11 +250,16 @@ class CoupledHead:
             outputs = (cls_scores, bbox_preds, centernesses, embeddings, margins)
             levels = zip(*(select_single_mlvl(o, image) for o in outputs), mlvl_priors, strict=True)
             results = InstanceData.cat([self._candidates(*level, cfg) for level in levels])
-            results.bboxes = self.bbox_coder.decode(
-                results.priors, results.bboxes, max_shape=meta["img_shape"]
-            )
+            results.bboxes = self.bbox_coder.decode(results.priors, results.bboxes)
+            if clip_first:
+                corner = last_corner(meta["img_shape"], inclusive)
+                results.bboxes = clip_boxes(results.bboxes, corner)
             results.priors = prior_centers(results.priors)
-            results_list.append(self._bbox_post_process(results, cfg, rescale, with_nms, meta))
+            results = self._bbox_post_process(results, cfg, rescale, with_nms, meta)
+            if not clip_first:
+                shape = meta["ori_shape"] if rescale else meta["img_shape"]
+                results = clip_detections(results, last_corner(shape, inclusive))
+            results_list.append(results)
         return results_list
 
     def _candidates(
@@ -256,9 +272,10 @@ class CoupledHead:
         priors: Tensor,
         cfg: ConfigDict,
     ) -> InstanceData:
-        """The best scored (prior, class) pairs of one level of one image, boxes not decoded."""
-        ranks, scores = candidate_scores(cls_score, centerness, cfg.get("score", SCORES[0]))
-        _, labels, kept, _ = filter_scores_and_topk(ranks, cfg.score_thr, cfg.nms_pre)
+        """The best ranked (prior, class) pairs of one level of one image, boxes not decoded."""
+        score = cfg.get("score", SCORES[0])
+        ranks, scores = candidate_scores(cls_score, centerness, score, cfg.score_thr)
+        _, labels, kept, _ = filter_scores_and_topk(ranks, NO_CANDIDATE, cfg.nms_pre)
         return InstanceData(
             scores=scores[kept, labels],
             labels=labels,

@@ -12,7 +12,6 @@ import torch
 from mmdet.models.dense_heads.base_mask_head import BaseMaskHead
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from mmdet.structures.bbox import scale_boxes
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -31,6 +30,7 @@ from ..mask_loss import mask_losses
 from ..mask_prediction import MaskRecipe, crop_to_boxes, predict_masks
 from ..mask_targets import MASK_STRIDE, MaskTarget, mask_stride_targets
 from ..validation import MASK_FORMATS, MASK_RESIZES, check_embed_dim, check_option
+from .detection_boxes import exclusive_boxes
 from .ground_truth import ground_truth_masks
 
 MASK_LOSS_MEANS = ("images", "proposals")
@@ -60,6 +60,7 @@ class PixelEmbedHead(BaseMaskHead):
         train_cfg: not used; every head of MMDetection is given it.
         test_cfg: ``mask_thr``: a pixel belongs to a mask if its probability is greater;
             ``crop_to_box`` (False): masks end two stride-4 cells outside their box (released);
+            ``inclusive_boxes`` (False): boxes end with their last pixel (released);
             ``mask_resize`` ('bilinear'): 'aligned' where targets are read at points;
             ``mask_format`` ('bitmap'): 'rle' gives run-length codes, without full-size masks.
         init_cfg: initialisation.
@@ -222,21 +223,25 @@ class PixelEmbedHead(BaseMaskHead):
         self, pixels: Tensor, results: InstanceData, meta: dict, rescale: bool
     ) -> InstanceData:
         """Masks of one image; see `predict_by_feat`."""
-        bboxes = results.bboxes
         shape = meta["ori_shape"] if rescale else meta["img_shape"]
         masks = predict_masks(
             pixels,
             *self.embedding_and_margin(results),
-            bboxes,
+            results.bboxes,
             meta["img_shape"][:2],
             shape[:2],
             self.mask_recipe,
         )
-        if rescale:
-            bboxes = scale_boxes(bboxes, [1 / factor for factor in meta["scale_factor"]])
+        scale_factor = meta["scale_factor"] if rescale else (1.0, 1.0)
+        bboxes = exclusive_boxes(results.bboxes, scale_factor, self.inclusive_boxes)
         return InstanceData(
             bboxes=bboxes, scores=results.scores, labels=results.labels, masks=masks
         )
+
+    @property
+    def inclusive_boxes(self) -> bool:
+        """Whether the boxes of the proposal head end with their last pixel."""
+        return self.test_cfg.get("inclusive_boxes", False)
 
     @property
     def mask_recipe(self) -> MaskRecipe:

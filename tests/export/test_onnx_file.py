@@ -62,6 +62,7 @@ def test_metadata(exported):
         mask_thr=0.5,
         mask_resize="bilinear",
         mask_stride=4,
+        inclusive_boxes=True,
         strides=[8, 16, 32, 64, 128],
         mean=list(MEAN),
         std=[58.0, 57.0, 56.0],

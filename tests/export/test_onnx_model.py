@@ -27,6 +27,8 @@ SETTINGS = {
     "coordinates": dict(
         bbox_head=dict(embedding="coord_conv"), mask_head=dict(embedding="coord_conv")
     ),
+    "clip after": dict(test_cfg=dict(clip_boxes="after_nms", min_bbox_size=-1)),
+    "inclusive": dict(test_cfg=dict(inclusive_boxes=True)),
     "fixed margin": dict(bbox_head=dict(learnable_margin=False)),
 }
 

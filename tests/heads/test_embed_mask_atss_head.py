@@ -59,6 +59,8 @@ def test_with_shared_weights_boxes_and_scores_equal_atss(rescale):
     with torch.no_grad():
         head.atss_cls.weight.mul_(20)  # spread the scores, so that NMS has an order to keep
     atss = atss_with_weights_of(head).eval()
+    # ATSSHead ranks a level's candidates by class alone: the same where all of them are kept.
+    head.test_cfg.nms_pre = atss.test_cfg.nms_pre = 10_000
     ours = head.predict_by_feat(*head(features), [META] * 2, rescale=rescale)
     outputs = atss(features)
     theirs = atss.predict_by_feat(*outputs, batch_img_metas=[META] * 2, rescale=rescale)

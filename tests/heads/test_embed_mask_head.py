@@ -85,6 +85,8 @@ def test_with_shared_weights_boxes_and_scores_equal_fcos(rescale):
     with torch.no_grad():
         head.conv_cls.weight.mul_(20)  # spread the scores, so that NMS has an order to keep
     fcos, features = fcos_with_weights_of(head).eval(), feature_levels()
+    # FCOSHead ranks a level's candidates by class alone: the same where all of them are kept.
+    head.test_cfg.nms_pre = fcos.test_cfg.nms_pre = 10_000
     ours = head.predict_by_feat(*head(features), metas(), rescale=rescale)
     theirs = fcos.predict_by_feat(*fcos(features), batch_img_metas=metas(), rescale=rescale)
     for a, b in zip(ours, theirs, strict=True):
@@ -240,6 +242,76 @@ def test_square_root_scores_rank_and_drop_by_the_product():
     head.test_cfg.score_thr = threshold
     kept = head.predict_by_feat(*head(features), metas())[0].scores
     assert len(kept) == 4 and (kept.square() > threshold).all()
+
+
+def outputs_of(head, class_probability, centerness, sides):
+    """Outputs whose finest level starts with these points; no other has a candidate.
+
+    Args:
+        head: gives the number of classes.
+        class_probability: of class 0 at each point.
+        centerness: probability at each point.
+        sides: four distances of each point in pixels.
+    """
+    outputs = [[torch.full_like(x, -20.0) for x in level] for level in head(feature_levels(1))]
+    cls, bbox, center, embeddings, margins = (levels[0] for levels in outputs)
+    for i, point in enumerate(zip(class_probability, centerness, sides, strict=True)):
+        cls[0, 0, 0, i], center[0, 0, 0, i] = (torch.tensor(p).logit() for p in point[:2])
+        bbox[0, :, 0, i] = torch.tensor(point[2])
+    return outputs
+
+
+SIDES = [[2.0, 2.0, 2.0, 2.0]] * 3
+
+
+@pytest.mark.parametrize("score", ["product", "sqrt"])
+def test_the_best_of_a_level_are_those_of_the_highest_product(score):
+    head = build().eval()
+    head.test_cfg.update(score=score, nms_pre=2, score_thr=0.05)
+    # Products 0.09, 0.45 and 0.30: by class alone the first two would be kept.
+    outputs = outputs_of(head, [0.9, 0.5, 0.4], [0.1, 0.9, 0.75], SIDES)
+    (found,) = head.predict_by_feat(*outputs, metas(1), with_nms=False)
+    assert found.priors.tolist() == [[12.0, 4.0], [20.0, 4.0]]
+    expected = [0.45, 0.3] if score == "product" else [0.45**0.5, 0.3**0.5]
+    assert found.scores.tolist() == pytest.approx(expected)
+
+
+def test_candidates_pass_by_class_in_table_1_and_by_the_product_in_table_2():
+    head = build().eval()
+    outputs = outputs_of(head, [0.2, 0.04, 0.6], [0.2, 0.99, 0.5], SIDES)
+    for score, expected in (("product", [20.0, 4.0]), ("sqrt", [20.0])):
+        head.test_cfg.update(score=score, score_thr=0.05)
+        (found,) = head.predict_by_feat(*outputs, metas(1), with_nms=False)
+        assert found.priors[:, 0].tolist() == expected
+
+
+def test_boxes_are_clipped_before_or_after_overlaps_are_suppressed():
+    head = build().eval()
+    # At (4, 4) and (12, 4), both reaching x1 = -16: unclipped their IoU is 28 / 40 = 0.7, clipped
+    # (0 to 12 and 0 to 24) it is 0.5. The third lies above the image.
+    sides = [[20.0, 4.0, 8.0, 4.0], [28.0, 4.0, 12.0, 4.0], [2.0, 12.0, 2.0, -4.0]]
+    outputs = outputs_of(head, [0.9, 0.8, 0.7], [0.9, 0.9, 0.9], sides)
+    head.test_cfg.update(score_thr=0.3, min_bbox_size=-1)
+    (before,) = head.predict_by_feat(*outputs, metas(1))
+    head.test_cfg.clip_boxes = "after_nms"
+    (after,) = head.predict_by_feat(*outputs, metas(1))
+    assert before.bboxes[:2].tolist() == [[0.0, 0.0, 12.0, 8.0], [0.0, 0.0, 24.0, 8.0]]
+    assert after.bboxes.tolist() == [[0.0, 0.0, 12.0, 8.0]] and after.priors.tolist() == [
+        [4.0, 4.0]
+    ]
+    original = dict(img_shape=SIZE, ori_shape=(64, 10), scale_factor=(2.0, 2.0))
+    (after,) = head.predict_by_feat(*outputs, [original], rescale=True)
+    assert after.bboxes.tolist() == [[0.0, 0.0, 6.0, 4.0]]
+
+
+def test_inclusive_boxes_are_clipped_to_the_last_pixel():
+    head = build().eval()
+    head.test_cfg.update(score_thr=0.3, inclusive_boxes=True)
+    outputs = outputs_of(head, [0.9], [0.9], [[20.0, 20.0, 500.0, 500.0]])
+    for clip in ("before_nms", "after_nms"):
+        head.test_cfg.clip_boxes = clip
+        (found,) = head.predict_by_feat(*outputs, metas(1))
+        assert found.bboxes.tolist() == [[0.0, 0.0, 159.0, 127.0]]
 
 
 def test_square_root_score_by_hand():

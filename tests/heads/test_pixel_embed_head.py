@@ -125,6 +125,19 @@ def test_results_hold_four_fields_and_boxes_in_original_pixels():
     assert torch.equal(unscaled.bboxes, found.bboxes) and unscaled.masks.shape == (2, 120, 150)
 
 
+def test_inclusive_boxes_end_behind_their_last_pixel_and_masks_are_the_same():
+    pixels, found = torch.rand(1, 5, 16, 20), detections()
+    plain, inclusive = (
+        build(test_cfg=dict(inclusive_boxes=value, crop_to_box=True, mask_thr=0.3))
+        for value in (False, True)
+    )
+    for rescale in (True, False):
+        (a,) = plain.predict_by_feat(pixels, [META], rescale, [detections_like(found)])
+        (b,) = inclusive.predict_by_feat(pixels, [META], rescale, [detections_like(found)])
+        assert torch.equal(b.bboxes, a.bboxes + torch.tensor([0.0, 0.0, 1.0, 1.0]))
+        assert torch.equal(a.masks, b.masks)
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -188,8 +201,8 @@ def test_the_target_option_reaches_the_loss():
 
 
 def test_dice_by_hand():
-    """P = 0.5 everywhere: 1 - 2 * 0.5 * t / (0.25 * n + t), with t of n cells in the target."""
-    head = build(loss_mask=dict(type="DiceLoss", use_sigmoid=True, loss_weight=1.0))
+    """P = 0.5 everywhere: 1 - t / (0.25 * n + t + 1e-5), with t of n cells in the target."""
+    head = build(loss_mask=dict(type="DiceLoss", use_sigmoid=True, eps=5e-6))
     truth, info = [random_instances(1, SIZE)], proposals([0])
     # Distance ln 2 in one spatial-free channel, nothing else: P = 0.5 at every pixel.
     pixels = torch.zeros(1, 5, 16, 20)
@@ -199,7 +212,19 @@ def test_dice_by_hand():
     loss = head.loss_by_feat(pixels, truth, [], [info])["loss_mask"]
     targets = mask_stride_targets(torch.from_numpy(truth[0].masks.masks))
     t, n = int(targets.sum()), targets.numel()
-    assert float(loss) == pytest.approx(1 - 2 * 0.5 * t / (0.25 * n + t), abs=1e-4)
+    assert float(loss) == pytest.approx(1 - t / (0.25 * n + t + 1e-5), abs=1e-6)
+
+
+def test_dice_has_the_constant_of_table_2():
+    """P = 0.002 in the one cell of the target, and 0 elsewhere: the sums are 4e-6 and 1."""
+    head = build(loss_mask=dict(type="DiceLoss", use_sigmoid=True, eps=5e-6))
+    logits = torch.full((1, 4, 4), -20.0, dtype=torch.float64)
+    logits[0, 0, 0] = math.log(0.002 / 0.998)
+    target = torch.zeros(1, 4, 4, dtype=torch.bool)
+    target[0, 0, 0] = True
+    loss = head.loss_mask(logits, target, reduction_override="none")
+    # 2 * 0.002 / (0.002^2 + 1 + 1e-5)
+    assert float(loss) == pytest.approx(1 - 0.004 / (4e-6 + 1 + 1e-5), abs=1e-9)
 
 
 def test_the_semantic_loss_is_added_and_takes_no_part_in_inference():

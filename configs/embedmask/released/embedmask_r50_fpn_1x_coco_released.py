@@ -5,6 +5,7 @@ model = dict(
     # What these weights were trained with: the pixel embedding is resized to stride 4, and coupled
     # there. The paper's text, and so the default, resizes the probability.
     mask_head=dict(upsample="embedding"),
-    # That program cuts masks two stride-4 cells outside their box; the paper needs no cut.
-    test_cfg=dict(crop_to_box=True),
+    # That program cuts masks two stride-4 cells outside their box; the paper needs no cut. Its
+    # boxes end with their last pixel: without one pixel more they are too narrow and too short.
+    test_cfg=dict(crop_to_box=True, inclusive_boxes=True),
 )

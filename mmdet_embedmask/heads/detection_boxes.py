@@ -1,0 +1,58 @@
+"""Boxes of detections: when they are clipped to the image, and what their far sides mean.
+
+Shapes used in this module:
+
+    K: detections, boxes (K, 4) as (x1, y1, x2, y2)
+"""
+
+from collections.abc import Sequence
+
+import torch
+from mmdet.structures.bbox import scale_boxes
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+
+def last_corner(img_shape: Sequence[int], inclusive: bool) -> tuple[int, int]:
+    """The largest (y, x) that a box may have.
+
+    Args:
+        img_shape: (height, width, ...) of the image.
+        inclusive: whether a box's far sides are its last pixel (the released Table 1 program)
+            instead of the end of that pixel.
+    """
+    height, width = img_shape[:2]
+    return (height - 1, width - 1) if inclusive else (height, width)
+
+
+def clip_boxes(bboxes: Tensor, corner: tuple[int, int]) -> Tensor:
+    """Boxes (K, 4) with no side before 0 or beyond the corner (y, x)."""
+    bottom, right = corner
+    x1, y1, x2, y2 = bboxes.unbind(dim=1)
+    return torch.stack(
+        [x1.clamp(0, right), y1.clamp(0, bottom), x2.clamp(0, right), y2.clamp(0, bottom)], dim=1
+    )
+
+
+def has_area(bboxes: Tensor) -> Tensor:
+    """Whether boxes have width and height: (K,) bool."""
+    return (bboxes[:, 2:] > bboxes[:, :2]).all(dim=1)
+
+
+def clip_detections(results: InstanceData, corner: tuple[int, int]) -> InstanceData:
+    """Clip the boxes of detections, and drop those of which nothing is left (Table 2)."""
+    results.bboxes = clip_boxes(results.bboxes, corner)
+    return results[has_area(results.bboxes)]
+
+
+def exclusive_boxes(bboxes: Tensor, scale_factor: Sequence[float], inclusive: bool) -> Tensor:
+    """Boxes in pixels of the original image, as COCO and MMDetection measure them.
+
+    Args:
+        bboxes: (K, 4) in pixels of the network input.
+        scale_factor: (x, y) from the original image to the network input.
+        inclusive: whether the far sides are the last pixel of the original image; one pixel is
+            added then.
+    """
+    boxes: Tensor = scale_boxes(bboxes, [1 / factor for factor in scale_factor])
+    return boxes + boxes.new_tensor([0, 0, 1, 1]) if inclusive else boxes
