@@ -54,6 +54,14 @@ def test_smallest_area_wins_and_the_mask_is_tested_before():
     assert assign([[20.0, 20.0]], boxes, in_mask=~in_mask & False) == [-1]
 
 
+def test_areas_are_compared_and_not_the_sides():
+    # 100 x 4 against 30 x 30: the smaller area has the longer sides.
+    boxes = [[0.0, 10.0, 100.0, 14.0], [40.0, 0.0, 70.0, 30.0]]
+    options = dict(regress_range=(-1.0, 256.0), center_radius=None)
+    assert assign([[55.0, 12.0]], boxes, **options) == [0]
+    assert assign([[55.0, 12.0]], boxes[::-1], **options) == [1]
+
+
 def test_no_instances():
     points = torch.zeros(3, 2)
     gt_inds = assign_points(points, torch.ones(3), torch.zeros(3, 2), torch.zeros(0, 4))
@@ -101,6 +109,12 @@ def test_the_limit_holds_for_the_batch_and_every_point_can_be_drawn():
         assert len(drawn) == 2 and drawn <= positives
         seen |= drawn
     assert seen == positives
+
+
+def test_drawn_points_are_ascending():
+    batch = [torch.zeros(200, dtype=torch.long)] * 2
+    for points in draw_proposals(batch, 150):
+        assert len(points) > 10 and (points.diff() > 0).all()
 
 
 def test_given_centres_replace_those_of_the_boxes():

@@ -47,6 +47,16 @@ def test_distance_and_its_gradient_equal_the_plain_formula():
         torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
 
 
+def test_a_pixel_on_a_far_proposal_is_at_no_negative_distance():
+    generator = torch.Generator().manual_seed(0)
+    p = torch.rand(5, 200, 1, generator=generator) * 1000
+    q = p[:, :, 0].T.contiguous()
+    margin = torch.rand(200, 5, generator=generator) * 1000
+    # Expanded, the squares cancel to a rounding error of either sign.
+    distance = squared_distance(p, q, margin)
+    assert distance.diagonal(dim1=0, dim2=1).max() < 1e-5 and distance.min() >= 0
+
+
 def test_gradcheck():
     inputs = [x.requires_grad_() for x in random_embeddings(k=2, d=4, h=2, w=3)]
     for upsample in ("probability", "embedding"):
@@ -78,8 +88,10 @@ def test_distances_are_float32_under_autocast_and_for_half_inputs(dtype):
 @contextmanager
 def older_setting():
     torch.set_float32_matmul_precision("medium")
-    yield lambda: torch.get_float32_matmul_precision() == "medium"
-    torch.set_float32_matmul_precision("highest")
+    try:
+        yield lambda: torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
 
 
 @contextmanager
@@ -88,8 +100,10 @@ def newer_setting():
     if not hasattr(matmul, "fp32_precision"):
         pytest.skip("torch before 2.9 has no fp32_precision")
     before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
-    yield lambda: matmul.fp32_precision == "tf32"
-    matmul.fp32_precision = before
+    try:
+        yield lambda: matmul.fp32_precision == "tf32"
+    finally:
+        matmul.fp32_precision = before
 
 
 @pytest.mark.parametrize("setting", [older_setting, newer_setting])
@@ -164,6 +178,15 @@ def test_upsampled_logit_equals_the_logit_of_the_upsampled_probability():
     distance = torch.rand(2, 5, 7, dtype=torch.float64) * 20 + 0.01
     expected = upsample_bilinear(torch.exp(-distance)).logit()
     torch.testing.assert_close(upsampled_mask_logit(distance), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_upsampled_logit_of_near_pixels_is_exact_in_float32(aligned):
+    distance = torch.logspace(-6, -3, 64).reshape(1, 8, 8)
+    exact = upsampled_mask_logit(distance.double(), aligned)
+    # 1 - exp(-d) has two or three digits left here in float32.
+    actual = upsampled_mask_logit(distance, aligned).double()
+    torch.testing.assert_close(actual, exact, rtol=1e-6, atol=0)
 
 
 def test_upsampled_logit_of_a_hand_written_case():

@@ -37,6 +37,23 @@ def test_parts_give_the_values_and_gradients_of_the_plain_formula(
         torch.testing.assert_close(actual, value, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize(
+    "max_pixels, parts", [(3 * 12 * 16, [3, 3, 1]), (3 * 12 * 16 - 1, [2, 2, 2, 1]), (1, [1] * 7)]
+)
+def test_a_part_has_as_many_proposals_as_fit(monkeypatch, max_pixels, parts):
+    monkeypatch.setattr(mask_loss, "MAX_LOSS_PIXELS", max_pixels)
+    embeddings, targets, gt_inds = inputs(7)
+    seen = []
+
+    def loss(logits, target):
+        seen.append(len(logits))
+        return lovasz_hinge(logits, target)
+
+    with torch.no_grad():
+        mask_losses(*embeddings, targets, gt_inds, "probability", loss)
+    assert seen == parts
+
+
 def test_nothing_of_a_part_is_kept_for_the_way_back(monkeypatch):
     def kept(k):
         """Numbers that autograd holds after the forward pass."""

@@ -15,9 +15,11 @@ from mmdet_embedmask.mask_prediction import (
     MaskRecipe,
     crop_to_boxes,
     masks_at_mask_stride,
+    masks_of_maps,
     predict_masks,
 )
 from mmdet_embedmask.mask_resize import probability_at_size
+from mmdet_embedmask.resize_matrix import resize_matrix
 
 # Of pycocotools, about its own arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -62,7 +64,13 @@ def float64_probability(pixels, proposals, margins, boxes, img_shape, size, reci
     elif recipe.upsample == "probability":
         maps = F.interpolate(maps[:, None], scale_factor=2, mode="bilinear")[:, 0]
     if recipe.crop_to_box:
-        maps = crop_to_boxes(maps, boxes)
+        # Columns int(x1 / 4) - 2 up to, not including, int(x2 / 4) + 2; rows likewise.
+        for cells, (x1, y1, x2, y2) in zip(maps, boxes.tolist(), strict=True):
+            kept = torch.zeros_like(cells)
+            rows = slice(max(int(y1 / 4) - 2, 0), max(int(y2 / 4) + 2, 0))
+            columns = slice(max(int(x1 / 4) - 2, 0), max(int(x2 / 4) + 2, 0))
+            kept[rows, columns] = cells[rows, columns]
+            cells.copy_(kept)
     return probability_at_size(maps, img_shape, size, recipe.resize)
 
 
@@ -115,20 +123,71 @@ def test_the_dense_masks_of_the_benchmark_are_the_same(recipe):
     assert (predict_masks(*inputs, recipe) != dense).sum() <= 1  # a probability at the threshold
 
 
+@pytest.mark.parametrize("crop_to_box", [True, False])
 @pytest.mark.parametrize("mask_format", ["bitmap", "rle"])
-def test_coupling_some_instances_at_a_time_gives_the_same_masks(monkeypatch, mask_format):
+def test_coupling_some_instances_at_a_time_gives_the_same_masks(
+    monkeypatch, mask_format, crop_to_box
+):
     inputs = (*scene(7, 16, 24, torch.Generator().manual_seed(0)), (120, 185), (97, 301))
-    recipe = MaskRecipe(0.5, mask_format=mask_format)
+    recipe = MaskRecipe(0.5, crop_to_box=crop_to_box, mask_format=mask_format)
     whole = predict_masks(*inputs, recipe)
-    monkeypatch.setattr(mask_prediction, "MAX_CELLS", 2 * 16 * 24)
+    # Cropping is done at the mask stride, where a map has four times as many cells.
+    monkeypatch.setattr(mask_prediction, "MAX_CELLS", 2 * 16 * 24 * (4 if crop_to_box else 1))
     coupled = []
     couple = mask_prediction.squared_distance
     monkeypatch.setattr(
         mask_prediction, "squared_distance", lambda *a: coupled.append(len(a[1])) or couple(*a)
     )
+    if crop_to_box:
+        maps = mask_prediction.coupled_probabilities
+        monkeypatch.setattr(
+            mask_prediction,
+            "coupled_probabilities",
+            lambda *a: coupled.append(len(a[1])) or maps(*a),
+        )
     parts = predict_masks(*inputs, recipe)
     assert coupled == [2, 2, 2, 1]
     assert torch.equal(parts, whole) if mask_format == "bitmap" else parts == whole
+
+
+@pytest.mark.parametrize("max_cells, parts", [(2 * 63 * 32, [2, 2, 1]), (1, [1] * 5)])
+def test_parts_are_bounded_by_the_tiles_of_a_large_image_too(monkeypatch, max_cells, parts):
+    # Masks of 2000 x 1000 pixels are 63 x 32 tiles, of maps of 4 x 4 cells.
+    monkeypatch.setattr(mask_prediction, "MAX_CELLS", max_cells)
+    axes = (
+        resize_matrix(4, None, "bilinear", 16, 2000),
+        resize_matrix(4, None, "bilinear", 16, 1000),
+    )
+    seen = []
+
+    def maps(part):
+        seen.append(len(range(5)[part]))
+        return torch.zeros(seen[-1], 4, 4)
+
+    masks_of_maps(maps, 5, *axes, MaskRecipe(0.5), torch.device("cpu"))
+    assert seen == parts
+
+
+def test_run_lengths_of_empty_and_of_whole_masks():
+    probability = torch.stack([torch.zeros(8, 8), torch.ones(8, 8)])
+    recipe = MaskRecipe(0.5, mask_format="rle")
+    for maps, expected in ((probability, [0, 1]), (probability[:1], [0]), (probability[1:], [1])):
+        masks = decode(masks_at_mask_stride(maps, (30, 32), (40, 50), recipe), (40, 50))
+        assert torch.equal(masks, torch.tensor(expected).bool()[:, None, None].expand(-1, 40, 50))
+
+
+def test_one_full_tile_alone():
+    probability = torch.zeros(1, 16, 16)
+    probability[0, 7:, 7:] = 1.0
+    masks = masks_of(probability, (64, 64), (64, 64), 0.4)
+
+    # Between cell 6 (pixels to 27, value 0) and 7 (from 28 on) the value rises by 1/4 a pixel, from
+    # 1/8 at pixel 26: 27 in both directions has 3/8 * 3/8, and 28 * 28 with 5/8 less than 0.4, too.
+    def value(pixel):
+        return min(max((pixel - 25.5) / 4, 0.0), 1.0)
+
+    expected = [[value(y) * value(x) > 0.4 for x in range(64)] for y in range(64)]
+    assert masks[0].tolist() == expected and all(expected[y][x] for y in (32, 63) for x in (32, 63))
 
 
 def masks_of(probability, img_shape, size, mask_thr, resize="bilinear"):
@@ -139,6 +198,13 @@ def test_the_threshold_itself_is_outside_the_mask():
     probability = torch.full((1, 2, 2), 0.5)
     assert not masks_of(probability, (8, 8), (8, 8), 0.5).any()
     assert masks_of(probability, (8, 8), (8, 8), 0.4999).all()
+
+
+def test_the_threshold_itself_is_outside_the_mask_in_a_tile_with_a_border():
+    probability = torch.full((1, 8, 8), 0.5)
+    probability[0, :, 6:] = 1.0  # above 0.5 from pixel 22 on: between the middles of cells 5 and 6
+    masks = masks_of(probability, (32, 32), (32, 32), 0.5)
+    assert torch.equal(masks[0], (torch.arange(32) >= 22).expand(32, 32))
 
 
 def test_padding_is_cut_off():

@@ -14,8 +14,11 @@ def test_masks_at_points_reads_the_pixel_and_is_false_outside():
     masks = torch.zeros(2, 3, 4, dtype=torch.uint8)
     masks[0, 1, 2] = 1
     masks[1, 2, 3] = 1
-    points = torch.tensor([[2.0, 1.0], [2.9, 1.9], [3.0, 2.0], [4.0, 2.0], [3.0, 3.0], [-1.0, 0.0]])
-    expected = [[1, 0], [1, 0], [0, 1], [0, 0], [0, 0], [0, 0]]
+    masks[1, 0, :] = masks[1, :, 0] = 1  # the edges that points outside lie beside
+    inside = [[2.0, 1.0], [2.9, 1.9], [3.0, 2.0]]
+    outside = [[4.0, 2.0], [3.0, 3.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]]
+    points = torch.tensor(inside + outside)
+    expected = [[1, 0], [1, 0], [0, 1]] + [[0, 0]] * 5
     assert masks_at_points(masks, points).int().tolist() == expected
 
 

@@ -78,6 +78,9 @@ def test_border_tiles_are_computed_some_at_a_time(monkeypatch):
     parts = list(border_masks(probability, border, rows, columns, 0.5))
     assert max(len(tiles) for tiles, _ in parts) in (2, 3)
     assert torch.equal(torch.cat([values for _, values in parts]), whole[0][1])
+    monkeypatch.setattr(mask_tiles, "MAX_TILE_BYTES", 1)
+    single = list(border_masks(probability, border, rows, columns, 0.5))
+    assert [len(tiles) for tiles, _ in single] == [1] * len(border)
 
 
 def test_neither_autocast_nor_half_precision_moves_a_pixel():

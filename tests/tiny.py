@@ -20,6 +20,8 @@ from torch import Tensor, nn
 NORM = dict(type="GN", num_groups=4)
 CHANNELS = 16
 STRIDES = (8, 16, 32, 64, 128)
+PRIOR_MARGIN = 0.3
+"""Untrained masks are then discs of about 30 pixels, and neither empty nor the whole image."""
 TEST_CFG = dict(
     nms_pre=100,
     min_bbox_size=0,
@@ -39,6 +41,7 @@ def bbox_head_cfg(**options: Any) -> dict:
         stacked_convs=1,
         strides=STRIDES,
         embed_dim=5,
+        prior_margin=PRIOR_MARGIN,
         norm_cfg=NORM,
     ) | dict(options)
 
@@ -51,6 +54,7 @@ def atss_head_cfg(**options: Any) -> dict:
         feat_channels=CHANNELS,
         stacked_convs=1,
         embed_dim=5,
+        prior_margin=PRIOR_MARGIN,
         norm_cfg=NORM,
         anchor_generator=dict(
             type="AnchorGenerator",

@@ -29,7 +29,7 @@ def build(**options):
 def atss_with_weights_of(head):
     """MMDetection's ATSSHead with the same settings and weights."""
     cfg = atss_head_cfg(train_cfg=ATSS_TRAIN_CFG, test_cfg=head.test_cfg)
-    del cfg["type"], cfg["embed_dim"]
+    del cfg["type"], cfg["embed_dim"], cfg["prior_margin"]
     atss = ATSSHead(**cfg)
     own = {k: v for k, v in head.state_dict().items() if not k.startswith("proposal_branch")}
     atss.load_state_dict(own, strict=True)
@@ -112,6 +112,16 @@ def test_survivors_carry_what_their_anchor_predicted():
         assert found
 
 
+def test_embedding_and_margin_come_from_the_box_tower():
+    head, features = build(), feature_levels()
+    *_, embeddings, margins = head(features)
+    for level, feature in enumerate(features):
+        for conv in head.reg_convs:
+            feature = conv(feature)
+        embedding, margin = head.proposal_branch(feature, level)
+        assert torch.equal(embeddings[level], embedding) and torch.equal(margins[level], margin)
+
+
 def test_two_anchors_a_location_are_refused():
     generator = atss_head_cfg()["anchor_generator"] | dict(ratios=[0.5, 1.0])
     with pytest.raises(ValueError, match="makes 2 anchors a location.*take one ratio"):
@@ -124,20 +134,23 @@ def test_a_misspelt_argument_is_refused():
 
 
 def test_best_is_the_anchor_whose_decoded_box_fits_best():
-    features, truth = feature_levels(1), ground_truth((3,))
+    # Of two images the second: each has its own boxes.
+    features, truth = feature_levels(2), ground_truth((2, 3))
     head, every = build(), build(mask_proposals="all")
     every.load_state_dict(head.state_dict())
+    with torch.no_grad():
+        head.atss_reg.weight.mul_(30)  # boxes that differ from anchor to anchor
     outputs = head(features)
     chosen, positives = {}, {}
     for name, each in (("best", head), ("all", every)):
-        each.loss_by_feat(*outputs, truth, [META])
-        chosen[name] = each.get_positive_infos()[0]
+        each.loss_by_feat(*outputs, truth, [META] * 2)
+        chosen[name] = each.get_positive_infos()[1]
     sizes = [x.shape[-2:] for x in features]
     anchors = torch.cat(head.prior_generator.grid_priors(sizes, device="cpu"))
     centers = (anchors[:, :2] + anchors[:, 2:]) / 2
-    deltas = torch.cat([level[0].flatten(1).T for level in outputs[1]])
+    deltas = torch.cat([level[1].flatten(1).T for level in outputs[1]])
     boxes = head.bbox_coder.decode(anchors, deltas)
-    ious = bbox_overlaps(boxes, truth[0].bboxes)
+    ious = bbox_overlaps(boxes, truth[1].bboxes)
     for prior, gt in zip(chosen["all"].priors, chosen["all"].gt_inds.tolist(), strict=True):
         # Levels share centres at most where the finer one is assigned elsewhere.
         at_prior = (centers == prior).all(dim=1).nonzero()[:, 0]

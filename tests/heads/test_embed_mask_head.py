@@ -2,6 +2,7 @@ import pytest
 import torch
 from mmdet.models.dense_heads import FCOSHead
 from mmdet.registry import MODELS
+from mmdet.structures.bbox import bbox_overlaps
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
@@ -157,16 +158,66 @@ def test_best_gives_one_proposal_an_instance_with_a_point():
     assert [len(info) for info in infos][1] == 0 and sum(len(info) for info in infos) >= 5
 
 
-def test_best_takes_the_highest_iou_in_train_and_eval_mode():
-    head, truth = build(), ground_truth((3,))
-    features = feature_levels(1, SIZE)
-    boxes = {}
-    for training in (True, False):
-        head.train(training)
-        head.loss_by_feat(*head(features), truth, metas(1))
-        boxes[training] = head.get_positive_infos()[0].priors
-    # Boxes are in strides while training and in pixels else: the same proposals must win.
-    assert torch.equal(boxes[True], boxes[False])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("norm_on_bbox", [True, False])
+def test_best_is_the_point_whose_decoded_box_fits_best(norm_on_bbox, training):
+    head = build(norm_on_bbox=norm_on_bbox).train(training)
+    every = build(norm_on_bbox=norm_on_bbox, mask_proposals="all").train(training)
+    truth = ground_truth()
+    with torch.no_grad():
+        head.conv_reg.weight.mul_(30)  # boxes that differ from point to point
+        head.conv_reg.bias.fill_(3.0)
+    outputs = head(feature_levels())
+    chosen, positives = [], []
+    for each, infos in ((head, chosen), (every, positives)):
+        each.loss_by_feat(*outputs, truth, metas())
+        infos += each.get_positive_infos()
+    # In strides only where both: boxes are normalised, and the head is training.
+    units = STRIDES if norm_on_bbox and training else (1,) * len(STRIDES)
+    for image, instances in enumerate(truth):
+        sides = [x[image].flatten(1).T * unit for x, unit in zip(outputs[1], units, strict=True)]
+        points, sides = torch.cat(points_of(head)), torch.cat(sides)
+        boxes = torch.cat([points - sides[:, :2], points + sides[:, 2:]], dim=1)
+        ious = bbox_overlaps(boxes, instances.bboxes)
+        best: dict[int, tuple[float, list]] = {}
+        info = positives[image]
+        for gt, prior in zip(info.gt_inds.tolist(), info.priors, strict=True):
+            iou = float(ious[(points == prior).all(dim=1), gt])  # no two points are equal
+            if gt not in best or iou > best[gt][0]:
+                best[gt] = iou, prior.tolist()
+        found = zip(chosen[image].gt_inds.tolist(), chosen[image].priors.tolist(), strict=True)
+        assert dict(found) == {gt: point for gt, (_, point) in best.items()}
+        assert len(best) > 1 and len(info) > 2 * len(best)
+
+
+def test_chosen_proposals_are_those_of_their_own_image_and_served_instances_alone():
+    head = build()
+    *_, embeddings, margins = outputs = head(feature_levels())
+    truth = ground_truth()
+    truth[0].bboxes[1] = torch.tensor([1.0, 1.0, 2.0, 2.0])  # too small for any point
+    head.loss_by_feat(*outputs, truth, metas())
+    points = torch.cat(points_of(head))
+    for image, info in enumerate(head.get_positive_infos()):
+        assert len(info) > 1 and (image == 1 or 1 not in info.gt_inds)
+        for name, maps in (("proposal_embeddings", embeddings), ("proposal_margins", margins)):
+            own = torch.cat([level[image].flatten(1).T for level in maps])
+            for prior, value in zip(info.priors, info[name], strict=True):
+                assert torch.equal(own[(points == prior).all(dim=1)][0], value)
+
+
+def test_a_loss_that_raised_half_way_leaves_nothing_behind():
+    head, truth = build(), ground_truth()
+    outputs = head(feature_levels())
+    head.loss_by_feat(*outputs, truth, metas())
+    expected = head.get_positive_infos()
+    loss_bbox, head.loss_bbox = head.loss_bbox, None
+    with pytest.raises(TypeError):
+        head.loss_by_feat(*outputs, truth[::-1], metas())
+    head.loss_bbox = loss_bbox
+    head.loss_by_feat(*outputs, truth, metas())
+    for info, before in zip(head.get_positive_infos(), expected, strict=True):
+        assert torch.equal(info.priors, before.priors)
+        assert torch.equal(info.gt_inds, before.gt_inds)
 
 
 def test_all_gives_every_positive_point_up_to_the_limit():
@@ -218,7 +269,7 @@ def test_a_misspelt_argument_is_refused():
 
 
 def test_initialisation():
-    head = build()
+    head = build(prior_margin=2.0)
     assert head.conv_cls.bias.tolist() == pytest.approx([-4.59512] * 3, abs=1e-4)
     assert head.conv_reg.bias.abs().max() == 0
     assert head.reg_convs[0].conv.bias.abs().max() == 0

@@ -45,6 +45,25 @@ def test_a_pixel_embedding_is_tower_plus_position():
     torch.testing.assert_close(embedding[:, :2], expected)
 
 
+def test_coordinates_of_coord_conv_have_the_stride_of_p3():
+    head, features = build(embedding="coord_conv"), feature_levels()
+    (embedding,) = head(features)
+    assert torch.equal(embedding, head.embedding_prediction(head.tower(features), 8))
+
+
+def test_probabilities_at_the_mask_stride_are_cropped_where_masks_are():
+    pixels, found = torch.rand(5, 16, 20), detections()
+    found.bboxes[1] = torch.tensor([40.0, 32.0, 80.0, 48.0])
+    whole = build().mask_probabilities(pixels, found)
+    cropped = build(test_cfg=dict(crop_to_box=True)).mask_probabilities(pixels, found)
+    assert whole.min() > 0
+    expected = torch.zeros_like(whole)
+    # Two cells around rows 5 to 22 and columns 2 to 15, and rows 8 to 12 and columns 10 to 20.
+    expected[0, 3:24, 0:17] = whole[0, 3:24, 0:17]
+    expected[1, 6:14, 8:22] = whole[1, 6:14, 8:22]
+    assert torch.equal(cropped, expected)
+
+
 def test_loss_is_the_mean_over_instances_then_images():
     head = build()
     pixels = torch.randn(3, 5, 16, 20)
@@ -70,7 +89,12 @@ def test_any_loss_on_logits_can_be_configured():
     assert 0 < float(loss["loss_mask"]) < 1
 
 
-META = dict(img_shape=(120, 150), ori_shape=(61, 77), scale_factor=(150 / 77, 120 / 61))
+META = dict(
+    img_shape=(120, 150),
+    batch_input_shape=SIZE,
+    ori_shape=(61, 77),
+    scale_factor=(150 / 77, 120 / 61),
+)
 
 
 def detections():

@@ -49,3 +49,8 @@ def test_plain_tower_starts_small_with_biases():
 def test_levels_that_do_not_double_are_refused():
     with pytest.raises(ValueError, match=r"level 1 .* \(4, 5\).*pad_size_divisor=32"):
         FusedTower(6, 4, 1, BN)(levels(((8, 12), (4, 5), (2, 3))))
+
+
+def test_a_neck_of_two_levels_is_refused():
+    with pytest.raises(ValueError, match="2 levels and the fused tower reads 3.*num_outs to 3"):
+        FusedTower(6, 4, 1, BN)(levels()[:2])

@@ -83,3 +83,20 @@ def test_one_part_alone_has_its_own_margins(embedding, dims, learnable_margin):
     assert offsets.shape == margin.shape == (1, dims, 2, 2)
     prior = math.log(2) / 4
     assert margin.flatten().tolist() == pytest.approx([prior**3 if scaled else prior] * dims * 4)
+
+
+def test_coordinates_of_a_level_have_its_stride():
+    branch = ProposalBranch(8, 5, (8, 16, 32), "coord_conv")
+    feature = torch.randn(1, 8, 4, 4)
+    outputs = [branch(feature, level)[0] for level in range(3)]
+    for output, stride in zip(outputs, (8, 16, 32), strict=True):
+        assert torch.equal(output, branch.embedding(feature, stride))
+    assert not torch.equal(outputs[0], outputs[2])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_fixed_margin_is_float32(dtype):
+    branch = ProposalBranch(8, 5, (8,), learnable_margin=False).to(dtype)
+    _, margin = branch(torch.zeros(1, 8, 2, 2, dtype=dtype), 0)
+    assert margin.dtype == torch.float32
+    assert torch.equal(margin, torch.full((1, 5, 2, 2), math.log(2) / 4))

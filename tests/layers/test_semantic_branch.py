@@ -37,7 +37,19 @@ def test_loss_by_hand():
 def test_an_empty_batch_is_divided_by_one_and_reaches_every_parameter():
     branch = build()
     masks = torch.zeros(0, 16, 16, dtype=torch.uint8)
+    torch.nn.init.zeros_(branch.conv_semantic.weight)
+    torch.nn.init.zeros_(branch.conv_semantic.bias)
     loss = branch.loss(torch.randn(1, 4, 2, 2), [masks], [torch.zeros(0, dtype=torch.long)])
-    assert loss.isfinite() and loss > 0
+    # Four cells of three classes, none of them positive: see above.
+    assert loss.item() == pytest.approx(12 * 0.75 * 0.25 * math.log(2), rel=1e-5)
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in branch.parameters())
+
+
+def test_convolutions_start_kaiming_uniform():
+    branch = build()
+    for conv in (branch.convs[0].conv, branch.convs[1].conv):
+        # a = 1: bound = sqrt(6 / ((1 + 1) * fan_in)).
+        bound = (3 / (conv.in_channels * 9)) ** 0.5
+        assert 0.9 * bound < conv.weight.abs().max() <= bound
+    assert branch.conv_semantic.weight.abs().max() < 0.05
