@@ -15,6 +15,9 @@ from torch import Tensor
 BACKGROUND = -1
 """Index of a point that no instance claims, and of an instance that no point serves."""
 
+MAX_PAIRS = 2**20
+"""Pairs of a point and an instance that are compared at once, which takes about 40 MB."""
+
 
 def distances_to_sides(points: Tensor, bboxes: Tensor) -> Tensor:
     """Distances from points to the left, top, right and bottom sides of boxes.
@@ -61,24 +64,42 @@ def assign_points(
     """
     if len(bboxes) == 0:
         return points.new_full((len(points),), BACKGROUND, dtype=torch.long)
+    box_centers = (bboxes[:, :2] + bboxes[:, 2:]) / 2
+    if centers is None:
+        centers = box_centers
+    else:
+        centers = centers.to(box_centers).where(centers.isfinite(), box_centers)
+    areas = (bboxes[:, 2:] - bboxes[:, :2]).prod(dim=-1)
+    parts = []
+    step = max(MAX_PAIRS // len(bboxes), 1)
+    for start in range(0, len(points), step):
+        chosen = slice(start, start + step)
+        candidate = _candidates(
+            points[chosen], strides[chosen], regress_ranges[chosen], bboxes, centers, center_radius
+        )
+        if in_mask is not None:
+            candidate &= in_mask[chosen]
+        smallest_area, gt_inds = areas.where(candidate, torch.inf).min(dim=1)
+        parts.append(gt_inds.where(smallest_area < torch.inf, BACKGROUND))
+    return torch.cat(parts)
+
+
+def _candidates(
+    points: Tensor,
+    strides: Tensor,
+    regress_ranges: Tensor,
+    bboxes: Tensor,
+    centers: Tensor,
+    center_radius: float | None,
+) -> Tensor:
+    """Whether box and level make a point a candidate for an instance: (P, G) bool."""
     sides = distances_to_sides(points[:, None], bboxes)  # (P, G, 4)
     largest = sides.amax(dim=-1)
     candidate = sides.amin(dim=-1) > 0
     if center_radius is not None:
-        box_centers = (bboxes[:, :2] + bboxes[:, 2:]) / 2
-        if centers is None:
-            centers = box_centers
-        else:
-            centers = centers.to(box_centers).where(centers.isfinite(), box_centers)
-        offset = (points[:, None] - centers).abs().amax(dim=-1)  # (P, G)
+        offset = (points[:, None] - centers).abs().amax(dim=-1)
         candidate &= offset < center_radius * strides[:, None]
-    candidate &= (largest >= regress_ranges[:, :1]) & (largest <= regress_ranges[:, 1:])
-    if in_mask is not None:
-        candidate &= in_mask
-    areas = (bboxes[:, 2:] - bboxes[:, :2]).prod(dim=-1)
-    smallest_area, gt_inds = areas.where(candidate, areas.new_tensor(torch.inf)).min(dim=1)
-    gt_inds[smallest_area == torch.inf] = BACKGROUND
-    return gt_inds
+    return candidate & (largest >= regress_ranges[:, :1]) & (largest <= regress_ranges[:, 1:])
 
 
 def best_proposals(gt_inds: Tensor, ious: Tensor, num_gts: int) -> Tensor:

@@ -2,6 +2,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmdet_embedmask import assignment
 from mmdet_embedmask.assignment import (
     assign_points,
     best_proposals,
@@ -115,6 +116,33 @@ def test_drawn_points_are_ascending():
     batch = [torch.zeros(200, dtype=torch.long)] * 2
     for points in draw_proposals(batch, 150):
         assert len(points) > 10 and (points.diff() > 0).all()
+
+
+def test_points_are_compared_with_many_instances_some_at_a_time(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+
+    def rand(*shape):
+        return torch.rand(*shape, generator=generator)
+
+    points, low = rand(50, 2) * 100, rand(7, 2) * 80
+    inputs = points, torch.full((50,), 16.0), torch.tensor([[-1.0, 64.0]]).expand(50, 2)
+    options = dict(in_mask=rand(50, 7) > 0.2, centers=low + 10 * rand(7, 2))
+    bboxes = torch.cat([low, low + 5 + rand(7, 2) * 40], dim=1)
+    whole = assign_points(*inputs, bboxes, **options)
+    assert 10 < (whole >= 0).sum() < 50
+    pairs = []
+    distances = assignment.distances_to_sides
+
+    def recorded(points, boxes):
+        pairs.append(len(points) * len(boxes))
+        return distances(points, boxes)
+
+    monkeypatch.setattr(assignment, "distances_to_sides", recorded)
+    for max_pairs, most in ((7 * 16, 7 * 16), (7 * 17 - 1, 7 * 16), (1, 7)):
+        pairs.clear()
+        monkeypatch.setattr(assignment, "MAX_PAIRS", max_pairs)
+        assert torch.equal(assign_points(*inputs, bboxes, **options), whole)
+        assert max(pairs) == most and sum(pairs) == 350
 
 
 def test_given_centres_replace_those_of_the_boxes():
