@@ -10,6 +10,8 @@ PIP_ARGS ?=
 MMCV ?= lite
 # More of pytest's arguments for `make test`.
 PYTEST_ARGS ?=
+# Processes of `make test`: one a core, but no more than need their own copy of everything.
+PYTEST_PROCESSES ?= -n auto --maxprocesses 4 --dist loadgroup
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(MMCV)
@@ -39,7 +41,7 @@ $(INSTALLED): setup.py
 install: $(INSTALLED)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_PROCESSES) $(PYTEST_ARGS)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m "slow and not gpu"

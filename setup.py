@@ -95,6 +95,7 @@ setup(
         "optional": ["onnx>=1.17", "onnxscript>=0.5", "onnxruntime>=1.20"],
         "tests": [
             "pytest>=8",
+            "pytest-xdist>=3",
             "hypothesis>=6",
             "ruff==0.17.6",
             "mypy==2.4.1",

@@ -1,5 +1,6 @@
 """Shared fixtures: the golden figures, real data where they lie, tiny models everywhere."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,20 @@ from mmengine.registry import init_default_scope
 # Registers our modules, and puts the stand-in for compiled MMCV in place, before mmdet.models.
 import mmdet_embedmask  # noqa: F401
 
+# Where tests run in several processes, each has its share of the cores, and what it starts too.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+    threads = max((os.cpu_count() or 1) // workers, 1)
+    torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests of one file, and all that need the exported detector, in one process."""
+    for item in items:
+        group = "exported" if "exported" in item.fixturenames else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(autouse=True)
