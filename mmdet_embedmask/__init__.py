@@ -6,12 +6,12 @@ from .compat.environment import check_environment
 # First of all: it imports none of the packages that it looks for.
 check_environment()
 
-from .compat.checkpoint import allow_mmengine_checkpoints
+from .compat.checkpoint import install_checkpoint_loader
 from .compat.mmcv_ops import install_mmcv_ops
 
 # Before anything imports MMDetection's models, which import MMCV's compiled operations.
 install_mmcv_ops()
-allow_mmengine_checkpoints()
+install_checkpoint_loader()
 
 from .compat.coco_dataset import install_coco_dataset
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..compat.checkpoint import RefusedContentError
+from ..compat.checkpoint import RefusedContentError, mmengine_content
 from ..files import checkpoint_bytes, write_bytes
 from .errors import ConversionError, listed
 
@@ -33,7 +33,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], str]:
     # The digest is that of the bytes that were read.
     content = path.read_bytes()
     try:
-        checkpoint = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
+        with mmengine_content():
+            checkpoint = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     # Bytes that are no checkpoint make the loader fail in any way: KeyError, EOFError, ...
     except Exception as error:
         raise ConversionError(f"{path} {_what_is_wrong(error)}") from error

@@ -11,6 +11,7 @@ import torch
 import yaml
 from mmdet.apis import DetInferencer
 from mmengine.config import Config
+from mmengine.runner import CheckpointLoader
 from runs import build_runner, make_shapes, shapes_config
 
 from mmdet_embedmask.release import folder as release_folder
@@ -226,7 +227,7 @@ def test_a_checkpoint_that_was_not_evaluated(run, tmp_path):
 
 def test_an_image_without_a_detection_verifies_nothing(run, tmp_path):
     work_dir, image, _ = run
-    checkpoint = torch.load(work_dir / "iter_4.pth", weights_only=True)
+    checkpoint = CheckpointLoader.load_checkpoint(str(work_dir / "iter_4.pth"))
     text = checkpoint["meta"]["cfg"]
     checkpoint["meta"]["cfg"] = text.replace("score_thr=0.005", "score_thr=0.999")
     assert checkpoint["meta"]["cfg"] != text
