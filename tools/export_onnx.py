@@ -8,7 +8,8 @@ The file takes an image (H, W, 3) uint8 in blue, green, red, of any size, resize
 pipeline does; it normalises and pads by itself. It gives bboxes, scores, labels and mask
 probabilities at a quarter of the padded size. mmdet_embedmask/export/onnx_detector.py makes masks
 of them without torch. With --verify the file is written only if onnxruntime agrees with PyTorch, on
-every image at its size in the test pipeline, and on the first one also cut to three quarters.
+every image at its size in the test pipeline, and on the first one also cut to three quarters, with
+one detection at least.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask.detector import build_detector, checkpoint_config, load_config
-from mmdet_embedmask.export.agreement import Agreement, compare, worst
+from mmdet_embedmask.export.agreement import Agreement, check_agreement, compare, worst
 from mmdet_embedmask.export.onnx_file import check_packages, file_metadata, onnx_bytes
 from mmdet_embedmask.files import write_bytes
 from mmdet_embedmask.visualization.cli import check_embed_mask
@@ -116,8 +117,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     verdict = "not verified: give images with --verify"
     if sources:
         agreement = verify(model, content, sources)
-        if not agreement.holds:
-            raise SystemExit(f"error: not written, the file does not agree: {agreement}")
+        try:
+            check_agreement(agreement)
+        except ValueError as error:
+            raise SystemExit(f"error: not written, {error}") from error
         verdict = f"verified in onnxruntime. {agreement}"
     write_bytes(args.out, content)
     print(f"{args.out}: {len(content) / 1e6:.1f} MB, {verdict}")

@@ -148,5 +148,21 @@ def worst(agreements: Sequence[Agreement]) -> Agreement:
     )
 
 
+def check_agreement(found: Agreement) -> None:
+    """Check that the detections of all images verify the file.
+
+    Raises:
+        ValueError: if they do not agree, or if there are none.
+    """
+    if not found.holds:
+        raise ValueError(f"the file does not agree: {found}")
+    if found.detections == 0:
+        raise ValueError(
+            "the model detects nothing on these images, which verifies nothing: give a trained "
+            "checkpoint and images with its objects, or a lower score_thr (--cfg-options "
+            "model.test_cfg.score_thr=0.05)"
+        )
+
+
 def _largest(differences: Array) -> float:
     return float(np.abs(differences).max(initial=0.0))

@@ -70,15 +70,22 @@ def test_missing_packages(tool, trained, tmp_path, capsys, monkeypatch):
     assert 'pip install "mmdet_embedmask[optional]"' in message
 
 
-def test_a_file_that_does_not_agree_is_not_written(
-    tool, trained, tmp_path, capsys, monkeypatch, quick
+@pytest.mark.parametrize(
+    "found, message",
+    [
+        (Agreement(5, 0, 1, 0.0, 0.0, 0.0), "does not agree: 5 detections, 1 labels differ"),
+        (Agreement(0, 2, 0, 0.0, 0.0, 0.0), "does not agree: 0 detections, 2 more or fewer"),
+        (Agreement(0, 0, 0, 0.0, 0.0, 0.0), "detects nothing on these images, .*score_thr"),
+    ],
+)
+def test_a_file_that_is_not_verified_is_not_written(
+    tool, trained, tmp_path, capsys, monkeypatch, quick, found, message
 ):
     out = tmp_path / "model.onnx"
-    wrong = Agreement(5, 0, 1, 0.0, 0.0, 0.0)
-    monkeypatch.setattr(tool, "verify", lambda model, content, sources: wrong)
+    monkeypatch.setattr(tool, "verify", lambda model, content, sources: found)
     images = trained / "shapes" / "train"
-    message = fails(tool, capsys, trained / "model.pth", out, "--verify", images)
-    assert "not written" in message and "1 labels differ" in message
+    printed = fails(tool, capsys, trained / "model.pth", out, "--verify", images)
+    assert re.match(f"error: not written, .*{message}", printed)
     assert not list(tmp_path.iterdir())
 
 
