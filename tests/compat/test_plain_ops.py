@@ -96,6 +96,8 @@ def roi_align_in_torch(
     features: Tensor, rois: Tensor, size, scale: float, sampling: int, aligned: bool
 ) -> Tensor:
     """What torchvision.ops.roi_align computes, one region and one sample at a time."""
+    if rois.dtype != features.dtype:
+        raise RuntimeError("Expected tensor for argument #1 'input' to have the same type")
     return torch.stack([_pool(features, roi, size, scale, sampling, aligned) for roi in rois])
 
 
@@ -177,17 +179,36 @@ def test_roi_align_of_a_ramp_is_the_middle_of_each_bin(fake_torchvision):
     torch.testing.assert_close(output[0, 0], torch.tensor([[1.5, 3.5, 5.5]] * 2))
 
 
-def test_roi_align_backward_is_the_adjoint_of_the_forward(fake_torchvision):
+@pytest.mark.parametrize(
+    "aligned, sampling, expected",
+    [
+        (True, 1, [4.0, 25.0]),  # at 2 and 5
+        (True, 2, [(1.75 + 7.75) / 2, (18.25 + 33.25) / 2]),  # at 1.25, 2.75; 4.25, 5.75
+        (True, 0, [(1 + 4 + 9) / 3, (16 + 25 + 36) / 3]),  # one sample a cell: at 1, 2, 3; 4, 5, 6
+        (False, 1, [(4 + 9) / 2, (25 + 36) / 2]),  # at 2.5 and 5.5
+    ],
+)
+def test_roi_align_of_squares_by_its_sampling_and_alignment(
+    fake_torchvision, aligned, sampling, expected
+):
+    """Two bins of three cells, on the map from 1 to 7, less half a pixel if aligned."""
+    squares = torch.arange(8.0).square().expand(1, 1, 8, 8)
+    how = HOW | {"aligned_width": 2, "aligned": aligned, "sampling_ratio": sampling}
+    output = pooled(squares, torch.tensor([[0.0, 2, 2, 14, 10]]), **how)
+    torch.testing.assert_close(output[0, 0], torch.tensor([expected] * 2))
+
+
+def test_roi_align_backward_adds_the_adjoint_of_the_forward(fake_torchvision):
     torch.manual_seed(0)
     features = torch.randn(2, 3, 7, 8)
     grad_output = torch.randn(3, 3, 2, 3)
-    grad_input = torch.zeros_like(features)
+    grad_input = torch.full_like(features, 5)
     empty = torch.zeros(0)
     with torch.no_grad():  # as autograd calls it
         roi_align_backward(grad_output, ROIS, empty, empty, grad_input, **HOW)
 
     expected = (pooled(features, ROIS, **HOW) * grad_output).sum()
-    torch.testing.assert_close((features * grad_input).sum(), expected)
+    torch.testing.assert_close((features * (grad_input - 5)).sum(), expected)
     assert not grad_input.requires_grad
 
 
