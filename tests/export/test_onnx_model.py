@@ -5,6 +5,8 @@ import pytest
 import torch
 from exported import noise, tiny_detector
 from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import bbox_overlaps
 from mmengine.config import ConfigDict
 from tiny import ATSS_TRAIN_CFG, FUSED_BBOX_HEAD, FUSED_MASK_HEAD, atss_head_cfg, model_cfg
 
@@ -15,15 +17,12 @@ SETTINGS = {
     "plain": dict(),
     "many classes": dict(bbox_head=dict(num_classes=30)),
     "sqrt": dict(test_cfg=dict(score="sqrt")),
-    "crop": dict(test_cfg=dict(crop_to_box=True)),
     "embedding": dict(mask_head=dict(upsample="embedding")),
     "aligned": dict(mask_head=dict(upsample="aligned")),
     "fused": dict(bbox_head=FUSED_BBOX_HEAD, mask_head=FUSED_MASK_HEAD),
-    "class agnostic": dict(
-        test_cfg=dict(nms=dict(type="nms", iou_threshold=0.5, class_agnostic=True))
-    ),
     "small boxes": dict(test_cfg=dict(min_bbox_size=40)),
     "all survive": dict(test_cfg=dict(max_per_img=1000, nms_pre=10)),
+    "all pairs": dict(test_cfg=dict(max_per_img=1000, nms_pre=10**6)),
     "coordinates": dict(
         bbox_head=dict(embedding="coord_conv"), mask_head=dict(embedding="coord_conv")
     ),
@@ -33,11 +32,13 @@ SETTINGS = {
 }
 
 
-def check(model, image):
+def detections(model, image):
     with torch.no_grad():
-        outputs = OnnxEmbedMask(model)(torch.from_numpy(image))
-    expected = predict(model, image)
-    found = Detected(*(value.numpy() for value in outputs))
+        return Detected(*(x.numpy() for x in OnnxEmbedMask(model)(torch.from_numpy(image))))
+
+
+def check(model, image):
+    expected, found = predict(model, image), detections(model, image)
     assert len(expected.scores) > 5
     # In one process all is equal to the last digit, the order too.
     for one, other in zip(expected, found, strict=True):
@@ -54,6 +55,48 @@ def test_it_is_the_models_prediction(setting, size):
     cells = tuple(-(-side // 32) * 8 for side in size)
     assert found.probabilities.shape[1:] == cells
     assert found.bboxes[:, 0::2].max() <= size[1] and found.bboxes[:, 1::2].max() <= size[0]
+
+
+def test_masks_are_cropped_to_their_boxes():
+    image = noise(64, 96)
+    whole = check(tiny_detector()[0], image)
+    cropped = check(tiny_detector(test_cfg=dict(crop_to_box=True))[0], image)
+    # Middles of the cells; each box grows by two cells of 4 pixels.
+    ys, xs = np.meshgrid(np.arange(16) * 4 + 2, np.arange(24) * 4 + 2, indexing="ij")
+    x1, y1, x2, y2 = (side[:, None, None] for side in (whole.bboxes + [-8, -8, 8, 8]).T)
+    inside = (x1 <= xs) & (xs <= x2) & (y1 <= ys) & (ys <= y2)
+    assert not inside.all()
+    np.testing.assert_array_equal(cropped.bboxes, whole.bboxes)
+    np.testing.assert_array_equal(cropped.probabilities, whole.probabilities * inside)
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_overlaps_of_other_classes_are_dropped_where_the_class_does_not_count(agnostic):
+    nms = dict(type="nms", iou_threshold=0.4, class_agnostic=agnostic)
+    model, _ = tiny_detector(bbox_head=dict(num_classes=30), test_cfg=dict(nms=nms))
+    boxes = torch.from_numpy(check(model, noise(64, 96)).bboxes)
+    overlaps = bbox_overlaps(boxes, boxes).fill_diagonal_(0)
+    assert bool((overlaps > 0.4).any()) != agnostic
+
+
+def test_the_padding_has_the_preprocessors_value():
+    model, image = tiny_detector()[0], noise(150, 129)
+    zero = check(model, image)
+    model.data_preprocessor.pad_value = 3
+    assert not np.array_equal(check(model, image).scores, zero.scores)
+
+
+def test_a_candidate_at_the_threshold_is_none():
+    model, image = tiny_detector()[0], noise(64, 96)
+    cfg = model.bbox_head.test_cfg
+    data = dict(inputs=[torch.from_numpy(image).permute(2, 0, 1)], data_samples=[DetDataSample()])
+    with torch.no_grad():
+        inputs = model.data_preprocessor(data)["inputs"]
+        logits = model.bbox_head(model.extract_feat(inputs))[0]
+    cfg.score_thr = max(level.sigmoid().max().item() for level in logits)
+    assert len(predict(model, image).scores) == len(detections(model, image).scores) == 0
+    cfg.score_thr *= 1 - 1e-6
+    assert len(predict(model, image).scores) == len(detections(model, image).scores) == 1
 
 
 def test_atss_too():
