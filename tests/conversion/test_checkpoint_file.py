@@ -51,6 +51,12 @@ def test_weights_may_lie_bare_and_without_a_prefix():
     weights = dict(a=torch.rand(1), b=torch.rand(1))
     assert released_weights(weights) == weights
     assert released_weights(dict(model=weights)) == weights
+    assert released_weights(dict(state_dict=weights, meta={})) == weights
+
+
+def test_a_prefix_goes_at_the_beginning_alone():
+    weights = {"module.a.module.b": torch.rand(1)}
+    assert released_weights(weights) == {"a.module.b": weights["module.a.module.b"]}
 
 
 def test_a_prefix_of_some_names_alone_stays():
@@ -170,8 +176,12 @@ def test_nothing_is_lost_by_the_output(tmp_path):
     check_output(source, out, force=False)
     with pytest.raises(ConversionError, match="is a folder"):
         check_output(source, tmp_path, force=True)
-    with pytest.raises(ConversionError, match="is the file to convert"):
-        check_output(source, source, force=True)
+    link = tmp_path / "link.pth"
+    link.symlink_to(source)
+    (tmp_path / "folder").mkdir()
+    for same in (source, link, tmp_path / "folder" / ".." / "a.pth"):
+        with pytest.raises(ConversionError, match="is the file to convert"):
+            check_output(source, same, force=True)
     out.touch()
     with pytest.raises(ConversionError, match=r"b\.pth exists: give --force"):
         check_output(source, out, force=False)
