@@ -61,10 +61,10 @@ def test_masks_are_cropped_to_their_boxes():
     image = noise(64, 96)
     whole = check(tiny_detector()[0], image)
     cropped = check(tiny_detector(test_cfg=dict(crop_to_box=True))[0], image)
-    # Middles of the cells; each box grows by two cells of 4 pixels.
-    ys, xs = np.meshgrid(np.arange(16) * 4 + 2, np.arange(24) * 4 + 2, indexing="ij")
-    x1, y1, x2, y2 = (side[:, None, None] for side in (whole.bboxes + [-8, -8, 8, 8]).T)
-    inside = (x1 <= xs) & (xs <= x2) & (y1 <= ys) & (ys <= y2)
+    # From int(x1 / 4) - 2 up to, not including, int(x2 / 4) + 2; rows likewise.
+    rows, columns = np.meshgrid(np.arange(16), np.arange(24), indexing="ij")
+    x1, y1, x2, y2 = (side[:, None, None] for side in (whole.bboxes / 4).astype(int).T)
+    inside = (x1 - 2 <= columns) & (columns < x2 + 2) & (y1 - 2 <= rows) & (rows < y2 + 2)
     assert not inside.all()
     np.testing.assert_array_equal(cropped.bboxes, whole.bboxes)
     np.testing.assert_array_equal(cropped.probabilities, whole.probabilities * inside)
