@@ -261,7 +261,7 @@ def _run_lengths(
 ) -> list[RunLengths]:
     """Run-length codes of maps (k, h, w)."""
     _, border = find_tiles(probability, rows, columns, mask_thr)
-    changes = [border.new_zeros((0, 3))]
+    changes = []
     for tiles, values in border_masks(probability, border, rows, columns, mask_thr):
         tile, line, across = (values[:, 1:] != values[:, :-1]).nonzero().unbind(dim=1)
         instance, row, column = tiles[tile].unbind(dim=1)
