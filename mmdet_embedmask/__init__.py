@@ -1,4 +1,14 @@
-"""EmbedMask for MMDetection 3.x: importing this package registers its modules."""
+"""EmbedMask for MMDetection 3.x: importing this package registers its modules.
+
+Beside that, the import changes this in the process, and nothing else:
+
+- Where MMCV is not compiled, a stand-in takes the place of ``mmcv._ext``, without which MMDetection
+  cannot be imported (`compat.mmcv_ops`). Compiled operations are used as they are.
+- ``torch.load(weights_only=True)`` reads what MMEngine's runner saves (`compat.checkpoint`).
+- MMEngine gets a file backend ``atomic_local`` (`hooks.atomic_checkpoint_hook`).
+- Registered names are those of ``__all__``. None of MMDetection's is taken over: other models, data
+  sets and metrics are what they were.
+"""
 
 # ruff: noqa: E402, I001  (the order matters, see the comments)
 from .compat.environment import check_environment
@@ -13,10 +23,7 @@ from .compat.mmcv_ops import install_mmcv_ops
 install_mmcv_ops()
 install_checkpoint_loader()
 
-from .compat.coco_dataset import install_coco_dataset
-
-install_coco_dataset()
-
+from .data.coco_dataset import CocoDatasetByName, CocoMetricByName
 from .embed_mask import EmbedMask
 from .heads import EmbedMaskATSSHead, EmbedMaskHead, PixelEmbedHead
 from .hooks import AtomicCheckpointHook, EmbeddingVisualizationHook, SetupCheckHook
@@ -27,6 +34,8 @@ from .version import __version__
 
 __all__ = [
     "AtomicCheckpointHook",
+    "CocoDatasetByName",
+    "CocoMetricByName",
     "EmbedMask",
     "EmbedMaskATSSHead",
     "EmbedMaskHead",

@@ -22,7 +22,7 @@ def demo_config(**test_cfg) -> Config:
         ),
     ]
     dataset = dict(
-        type="CocoDataset",
+        type="CocoDatasetByName",
         ann_file="gone.json",
         metainfo=dict(classes=CLASSES),
         test_mode=True,

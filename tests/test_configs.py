@@ -31,6 +31,18 @@ def test_config_builds_and_registers_itself(path):
     assert type(model).__name__ == "EmbedMask"
 
 
+@pytest.mark.parametrize(
+    "path", [*PUBLIC, *(CONFIGS / "peers").glob("*.py")], ids=lambda path: path.stem
+)
+def test_labels_follow_names_in_every_config(path):
+    cfg = Config.fromfile(path)
+    for split in ("train", "val", "test"):
+        assert cfg[f"{split}_dataloader"].dataset.type == "CocoDatasetByName"
+    assert cfg.val_evaluator.type == cfg.test_evaluator.type == "CocoMetricByName"
+    # They are there, in MMDetection's own tools too.
+    assert cfg.custom_imports.imports == ["mmdet_embedmask"]
+
+
 def test_basenames_are_unique_as_mim_needs_them():
     names = [path.name for path in CONFIGS.rglob("*.py")]
     assert len(names) == len(set(names))

@@ -49,11 +49,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict, draw and write."""
     args = parse_args(argv)
-    from mmdet.registry import DATASETS
+    from mmdet_embedmask.visualization.images import config_dataset
 
     config = load_config(args.config, args.cfg_options)
     model = build_detector(config, args.checkpoint, args.device)
-    dataset = DATASETS.build(config.test_dataloader.dataset)
+    dataset = config_dataset(config)
     indices = spread_indices(len(dataset), args.num)
     rows = [dataset_row(model, dataset, index, args.score_thr) for index in indices]
     sheet = picture_sheet(rows, dataset.metainfo["classes"], args.tile)

@@ -18,13 +18,16 @@ MAX_PIXELS = 2**32 - 1
 """What COCO's run lengths can count."""
 
 
-def check_coco_file(path: Path, classes: Sequence[str], use: Use = "train") -> list[Problem]:
+def check_coco_file(
+    path: Path, classes: Sequence[str], use: Use = "train", labels_by_name: bool = True
+) -> list[Problem]:
     """Check an annotation file.
 
     Args:
         path: of the file.
         classes: names that are learned, ``metainfo['classes']`` of the data set.
         use: what the file is for.
+        labels_by_name: see `check_categories`.
 
     Returns:
         Its problems, errors first; `problems.raise_errors` turns them into an exception.
@@ -33,7 +36,7 @@ def check_coco_file(path: Path, classes: Sequence[str], use: Use = "train") -> l
         content = read_coco_file(path)
     except ValueError as error:
         return [Problem(str(error), True, 1, (str(path),))]
-    return check_coco(content, classes, use)
+    return check_coco(content, classes, use, labels_by_name)
 
 
 def read_coco_file(path: Path) -> Any:
@@ -61,13 +64,16 @@ def read_coco_file(path: Path) -> Any:
         ) from error
 
 
-def check_coco(content: Any, classes: Sequence[str], use: Use = "train") -> list[Problem]:
+def check_coco(
+    content: Any, classes: Sequence[str], use: Use = "train", labels_by_name: bool = True
+) -> list[Problem]:
     """Check what an annotation file holds.
 
     Args:
         content: of the file, as ``json.load`` gives it; not changed.
         classes: names that are learned.
         use: what the file is for.
+        labels_by_name: see `check_categories`.
 
     Returns:
         Its problems, errors first.
@@ -88,7 +94,7 @@ def check_coco(content: Any, classes: Sequence[str], use: Use = "train") -> list
     if found.problems():
         return found.problems()
     sizes = _check_images(content["images"], found)
-    categories, learned = check_categories(content["categories"], classes, found)
+    categories, learned = check_categories(content["categories"], classes, found, labels_by_name)
     context = FileContext(sizes, categories, learned, use)
     _check_annotations(content["annotations"], context, classes, found)
     return found.problems()

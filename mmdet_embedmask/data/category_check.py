@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, TypeGuard
 
-from .problems import ProblemCollector, show
+from .problems import ProblemCollector, raise_errors, show
 
 
 def is_id(value: Any) -> TypeGuard[int]:
@@ -12,10 +12,45 @@ def is_id(value: Any) -> TypeGuard[int]:
     return type(value) is int and abs(value) < 2**63
 
 
+def category_ids(categories: list[Any], classes: Sequence[str], file: str) -> list[int]:
+    """The category id of every class.
+
+    Args:
+        categories: of the file.
+        classes: names that are learned.
+        file: how the message calls the file.
+
+    Returns:
+        Ids in the order of ``classes``.
+
+    Raises:
+        ValueError: if a class is not the name of exactly one category.
+    """
+    found = ProblemCollector()
+    check_categories(categories, classes, found)
+    raise_errors(found.problems(), file)
+    ids = {category["name"]: category["id"] for category in categories}
+    return [ids[name] for name in classes]
+
+
 def check_categories(
-    categories: list[Any], classes: Sequence[str], found: ProblemCollector
+    categories: list[Any],
+    classes: Sequence[str],
+    found: ProblemCollector,
+    labels_by_name: bool = True,
 ) -> tuple[frozenset[int], frozenset[int]]:
-    """Check categories and classes; the ids of all categories, and of those that are learned."""
+    """Check categories and classes.
+
+    Args:
+        categories: of the file.
+        classes: names that are learned.
+        found: collects problems.
+        labels_by_name: whether label k is the k-th class. If not, it is the k-th learned category
+            of the file, as MMDetection has it, and their orders must be the same.
+
+    Returns:
+        The ids of all categories, and of those that are learned.
+    """
     ids: dict[int, str] = {}
     for category in categories:
         identity = category.get("id") if isinstance(category, dict) else None
@@ -43,4 +78,12 @@ def check_categories(
                 "exactly as the file has them, or add the category to the file",
                 f"{show(name)}, the file has {show(close[0] if close else names)}",
             )
+    learned = [name for name in names if name in classes]
+    if not labels_by_name and learned != list(classes) and set(learned) == set(classes):
+        found.error(
+            "labels go by the order of the file's categories, which is not that of metainfo's "
+            "classes: set the data set's type='CocoDatasetByName' and its evaluator's "
+            "type='CocoMetricByName', or reorder the classes",
+            f"classes {show(list(classes))}, the file has {show(learned)}",
+        )
     return frozenset(ids), frozenset(key for key, name in ids.items() if name in classes)

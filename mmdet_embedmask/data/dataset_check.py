@@ -1,17 +1,20 @@
 """Checks of MMDetection's data sets in COCO's format: annotation file, then image files."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import mmcv
 import numpy as np
+from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets import CocoDataset
 from mmengine.dataset import BaseDataset
 
-from .annotation_check import check_coco_file
+from .annotation_check import check_coco_file, read_coco_file
 from .box_check import Use
+from .category_check import check_categories
 from .image_files import loaded_size
-from .problems import Problem, ProblemCollector
+from .problems import Problem, ProblemCollector, merge_problems, raise_errors
 
 TURNED = (
     " (turned by EXIF data? Images annotated unturned are for "
@@ -51,20 +54,53 @@ def dataset_problems(dataset: CocoDataset, use: Use, check_images: bool = True) 
     problems = annotation_problems(dataset, use)
     if check_images and not any(problem.is_error for problem in problems):
         dataset.full_init()
-        problems = sorted([*problems, *_image_problems(dataset, use)], key=lambda p: not p.is_error)
+        problems = merge_problems([problems, image_problems(dataset, use, range(len(dataset)))])
     return problems
 
 
 def annotation_problems(dataset: CocoDataset, use: Use) -> list[Problem]:
     """Check the annotation file of a data set, which need not be loaded."""
-    return check_coco_file(Path(dataset.ann_file), dataset.metainfo["classes"], use)
+    classes, by_name = dataset.metainfo["classes"], labels_by_name(dataset)
+    return check_coco_file(Path(dataset.ann_file), classes, use, by_name)
 
 
-def _image_problems(dataset: CocoDataset, use: Use) -> list[Problem]:
-    """Check that the images can be loaded and have the size that the annotations are for."""
+def labels_by_name(dataset: BaseDataset) -> bool:
+    """Whether label k of a data set is its k-th class, as in `CocoDatasetByName`."""
+    return getattr(dataset, "LABELS_BY_NAME", False)
+
+
+def check_labels(dataset: BaseDataset) -> None:
+    """Check that label k of a loaded data set in COCO's format is its k-th class.
+
+    Raises:
+        ValueError: if the file has the classes in another order, and the data set goes by that.
+    """
+    if reads_coco_files(dataset) and not labels_by_name(dataset):
+        found = ProblemCollector()
+        categories = read_coco_file(Path(dataset.ann_file))["categories"]
+        check_categories(categories, dataset.metainfo["classes"], found, labels_by_name=False)
+        raise_errors(found.problems(), dataset_name(dataset))
+
+
+def image_problems(dataset: CocoDataset, use: Use, indices: Iterable[int]) -> list[Problem]:
+    """Check that images can be loaded and have the size that the annotations are for.
+
+    Args:
+        dataset: loaded. Unless its pipeline begins with MMCV's own loader of local files, which
+            reads with OpenCV, nothing is known of the images, and they are not looked at.
+        use: what it is for.
+        indices: of the images.
+
+    Returns:
+        Their problems, errors first.
+    """
     found = ProblemCollector()
-    turns, scales = _turns_images(dataset), _scales(dataset)
-    for index in range(len(dataset)):
+    transforms = dataset.pipeline.transforms
+    if not transforms or not _reads_as_opencv(transforms[0]):
+        return []
+    kind = transforms[0].color_type
+    turns, scales = "ignore_orientation" not in kind and kind != "unchanged", _scales(dataset)
+    for index in indices:
         info = dataset.get_data_info(index)
         path = Path(info["img_path"])
         try:
@@ -94,10 +130,13 @@ def _image_problems(dataset: CocoDataset, use: Use) -> list[Problem]:
     return found.problems()
 
 
-def _turns_images(dataset: Any) -> bool:
-    """Whether the pipeline turns images as their EXIF data say."""
-    kinds = [getattr(t, "color_type", None) for t in dataset.pipeline.transforms]
-    return not any("ignore_orientation" in kind or kind == "unchanged" for kind in kinds if kind)
+def _reads_as_opencv(loader: Any) -> bool:
+    """Whether a transform is MMCV's loading of local files, or inherits it, by OpenCV."""
+    return (
+        getattr(type(loader), "transform", None) is LoadImageFromFile.transform
+        and loader.imdecode_backend == "cv2"
+        and (loader.backend_args or {}).get("backend", "local") == "local"
+    )
 
 
 def _scales(dataset: Any) -> list[tuple[int, int]]:

@@ -62,6 +62,17 @@ class ProblemCollector:
         self._counts[key] = self._counts.get(key, 0) + 1
 
 
+def merge_problems(parts: Sequence[Sequence[Problem]]) -> list[Problem]:
+    """The problems of one data set's parts, as if it had been checked in one go."""
+    merged: dict[tuple[str, bool], Problem] = {}
+    for problem in (problem for part in parts for problem in part):
+        key = problem.kind, problem.is_error
+        first = merged.get(key, Problem(*key, 0, ()))
+        examples = (*first.examples, *problem.examples)[:MAX_EXAMPLES]
+        merged[key] = Problem(*key, first.count + problem.count, examples)
+    return sorted(merged.values(), key=lambda problem: not problem.is_error)
+
+
 def raise_errors(problems: Sequence[Problem], name: str) -> None:
     """Raise one error for all problems that are errors, if there is one.
 

@@ -9,12 +9,15 @@ import torch
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
+from ..data.coco_dataset import check_metric_labels
 from ..embed_mask import EmbedMask
 from ..inspection import InspectedImage, inspect_batch
 from ..mask_prediction import MaskRecipe, masks_at_mask_stride
 
 FIGURES = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
 """What CocoMetric says of masks, without its prefix 'coco/segm_'."""
+
+METRIC_TYPES = ("CocoMetricByName", "CocoMetric")
 
 
 def check_thresholds(thresholds: Sequence[float]) -> list[float]:
@@ -42,16 +45,18 @@ def build_metrics(
         number: of thresholds.
 
     Raises:
-        ValueError: if the evaluator is not one CocoMetric.
+        ValueError: if the evaluator is not one CocoMetric, or calls labels by other names.
     """
-    if not isinstance(evaluator, dict) or evaluator.get("type") != "CocoMetric":
+    if not isinstance(evaluator, dict) or evaluator.get("type") not in METRIC_TYPES:
         raise ValueError(
-            f"a threshold sweep needs test_evaluator=dict(type='CocoMetric', ...), not {evaluator}"
+            f"a threshold sweep needs test_evaluator=dict(type={METRIC_TYPES[0]!r}, ...), not "
+            f"{evaluator}"
         )
     # Whatever else the evaluator is set to: FIGURES are read by their plain names.
     plain = dict(metric="segm", metric_items=None, format_only=False, prefix=None)
     metric = METRICS.build(dict(evaluator) | plain)
     metric.dataset_meta = dataset_meta
+    check_metric_labels(metric, dataset_meta["classes"])
     # Shallow copies: all read the annotations that the first has loaded.
     metrics = [copy(metric) for _ in range(number)]
     for each in metrics:

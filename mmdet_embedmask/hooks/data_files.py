@@ -3,35 +3,54 @@
 import logging
 from collections.abc import Iterable, Sequence
 
+from mmdet.datasets import CocoDataset
 from mmdet.evaluation import CocoMetric
 from mmengine.dataset import BaseDataset
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ..data.box_check import Use
-from ..data.dataset_check import dataset_name, dataset_problems, reads_coco_files
-from ..data.problems import Problem, raise_errors
+from ..data.coco_dataset import ann_file_of, check_metric_labels
+from ..data.dataset_check import (
+    annotation_problems,
+    dataset_name,
+    image_problems,
+    reads_coco_files,
+)
+from ..data.problems import Problem, merge_problems, raise_errors
 
 
 def check_data_files(datasets: Iterable[BaseDataset], use: Use, check_images: bool) -> None:
     """Check the files of all data sets that are in COCO's format; warnings are logged.
 
-    The main process reads, and all processes learn what it found.
+    The main process reads the annotation file, each process its share of the images, and all
+    processes learn what was found.
 
     Raises:
         ValueError: if a data set cannot be used, with all reasons.
     """
     for dataset in filter(reads_coco_files, datasets):
-        found: list[list[Problem]] = [[]]
-        if is_main_process():
-            found = [dataset_problems(dataset, use, check_images)]
-        broadcast_object_list(found)
-        raise_errors(found[0], dataset_name(dataset))
-        for problem in found[0]:
+        problems = _shared_problems(dataset, use, check_images)
+        raise_errors(problems, dataset_name(dataset))
+        for problem in problems:
             print_log(
                 f"{dataset_name(dataset)}: {problem}", logger="current", level=logging.WARNING
             )
+
+
+def _shared_problems(dataset: CocoDataset, use: Use, check_images: bool) -> list[Problem]:
+    """What `dataset_problems` finds, by all processes together."""
+    rank, world_size = get_dist_info()
+    found: list[list[Problem]] = [annotation_problems(dataset, use) if rank == 0 else []]
+    broadcast_object_list(found)
+    if not check_images or any(problem.is_error for problem in found[0]):
+        return found[0]
+    # A process that waits for longer than its group's limit ends the run: none reads all images.
+    dataset.full_init()
+    first, end = (len(dataset) * share // world_size for share in (rank, rank + 1))
+    parts = all_gather_object(image_problems(dataset, use, range(first, end)))
+    return merge_problems([found[0], *parts])
 
 
 def check_same_classes(learned: Sequence[BaseDataset], evaluated: Sequence[BaseDataset]) -> None:
@@ -55,16 +74,20 @@ def check_evaluated_images(datasets: Iterable[BaseDataset], metrics: Iterable[Ba
     """Check that the evaluators' annotation files hold the images that are predicted on.
 
     Raises:
-        ValueError: if one does not, which would end the first evaluation in an error.
+        ValueError: if one does not, which would end the first evaluation in an error, or if it
+            calls labels by other names.
     """
-    for dataset in filter(reads_coco_files, datasets):
-        identities = [dataset.get_data_info(index)["img_id"] for index in range(len(dataset))]
+    metrics = [metric for metric in metrics if isinstance(metric, CocoMetric) and metric._coco_api]
+    for dataset in datasets:
+        identities: set[int | str] = set()
+        if metrics and reads_coco_files(dataset):
+            identities = {dataset.get_data_info(index)["img_id"] for index in range(len(dataset))}
         for metric in metrics:
-            # The metric keeps the file's content, but not its path.
-            held = metric._coco_api if isinstance(metric, CocoMetric) else None
-            if held is not None and not set(identities) <= set(held.imgs):
+            if classes := dataset.metainfo.get("classes"):
+                check_metric_labels(metric, classes)
+            if not identities <= set(metric._coco_api.imgs):
                 raise ValueError(
-                    f"CocoMetric's ann_file lacks images of {dataset_name(dataset)}: set "
+                    f"{ann_file_of(metric)} lacks images of {dataset_name(dataset)}: set "
                     "val_evaluator.ann_file and test_evaluator.ann_file to the file that the data "
                     "set reads"
                 )

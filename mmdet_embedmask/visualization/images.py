@@ -1,14 +1,14 @@
 """Opens the images to draw: a folder, one file, a COCO file, or the config's own data."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from ..data.coco_dataset import CocoDatasetByName
+from ..data.dataset_check import check_labels
 from .image_source import ImageSource, plain_pipeline
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -41,7 +41,7 @@ def open_images(
         paths = image_files(images)
         infos = [dict(img_path=str(path), img_id=i, instances=[]) for i, path in enumerate(paths)]
         return ImageSource(len(infos), infos.__getitem__, pipeline, names, annotated=False)
-    dataset = _config_dataset(config) if coco is None else _coco_dataset(coco, image_root, names)
+    dataset = config_dataset(config) if coco is None else _coco_dataset(coco, image_root, names)
     if not len(dataset):
         raise ValueError(f"{coco or 'the test data set of the config'} holds no image")
     return ImageSource(len(dataset), dataset.get_data_info, pipeline, names, annotated=True)
@@ -72,9 +72,16 @@ def class_names(config: Config) -> tuple[str, ...]:
     return tuple(dataset.metainfo["classes"])
 
 
-def _config_dataset(config: Config) -> Any:
+def config_dataset(config: Config) -> Any:
+    """The test data set of a config.
+
+    Raises:
+        ValueError: if it cannot be opened, or its labels do not go by its classes.
+    """
     try:
-        return DATASETS.build(config.test_dataloader.dataset)
+        dataset = DATASETS.build(config.test_dataloader.dataset)
+        check_labels(dataset)
+        return dataset
     except (FileNotFoundError, ValueError) as error:
         raise ValueError(
             f"the test data set of the config cannot be opened ({error}): give --images or --coco, "
@@ -82,19 +89,8 @@ def _config_dataset(config: Config) -> Any:
         ) from error
 
 
-def _coco_dataset(path: Path, image_root: Path | None, names: tuple[str, ...]) -> CocoDataset:
-    try:
-        held = [category["name"] for category in json.loads(path.read_bytes())["categories"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is not an annotation file in COCO's format, a JSON object with images, "
-            f"annotations and categories ({error!r})"
-        ) from error
-    if not set(held) & set(names):
-        raise ValueError(
-            f"{path} has none of the model's classes {names}, but {held}: names must be the same"
-        )
-    return CocoDataset(
+def _coco_dataset(path: Path, image_root: Path | None, names: tuple[str, ...]) -> CocoDatasetByName:
+    return CocoDatasetByName(
         ann_file=str(path),
         data_prefix=dict(img=str(image_root or path.parent)),
         metainfo=dict(classes=names),

@@ -87,8 +87,23 @@ def test_thresholds_are_checked_and_sorted():
 
 
 def test_another_evaluator_is_refused():
-    with pytest.raises(ValueError, match=r"needs test_evaluator=dict\(type='CocoMetric'"):
+    with pytest.raises(ValueError, match=r"needs test_evaluator=dict\(type='CocoMetricByName'"):
         build_metrics(dict(type="VOCMetric"), {}, 2)
+
+
+@pytest.mark.parametrize("kind", ["CocoMetric", "CocoMetricByName"])
+def test_an_evaluator_that_calls_labels_by_other_names_is_refused(tmp_path, kind):
+    root = make_shapes(tmp_path / "shapes", 1, size=64)
+    evaluator = dict(type=kind, ann_file=str(root / "annotations" / "instances_train.json"))
+    meta = dict(classes=("ellipse", "polygon", "ring"))
+    assert len(build_metrics(evaluator, meta, 2)) == 2
+    meta = dict(classes=("ring", "ellipse", "polygon"))
+    if kind == "CocoMetricByName":
+        (metric,) = build_metrics(evaluator, meta, 1)
+        assert metric.cat_ids == [3, 1, 2]
+    else:
+        with pytest.raises(ValueError, match="ann_file cannot be used(?s:.*)CocoMetricByName"):
+            build_metrics(evaluator, meta, 2)
 
 
 def test_without_any_detection_the_ap_is_zero(tmp_path):

@@ -1,5 +1,9 @@
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -10,38 +14,46 @@ import torch.multiprocessing as mp
 import mmdet_embedmask  # noqa: F401
 
 # isort: on
+from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets import CocoDataset
-from mmdet.datasets.lvis import LVISV1Dataset
+from mmdet.evaluation import CocoMetric
 
-from mmdet_embedmask.data.dataset_check import reads_coco_files
+from mmdet_embedmask import CocoDatasetByName, CocoMetricByName
+from mmdet_embedmask.data.dataset_check import dataset_problems
+from mmdet_embedmask.data.problems import raise_errors
 from mmdet_embedmask.hooks import data_files
-from mmdet_embedmask.hooks.data_files import check_data_files, check_same_classes
+from mmdet_embedmask.hooks.data_files import (
+    check_data_files,
+    check_evaluated_images,
+    check_same_classes,
+)
 
 
-def coco(folder, kind=CocoDataset, **options):
-    """A data set that loads and has nothing to learn."""
+def coco(folder, kind=CocoDataset, count=1, categories=("cat",), **options):
+    """A data set that loads and has nothing to learn; of its images none is there."""
     path = folder / "train.json"
-    image = dict(id=1, file_name="a.png", height=8, width=12)
-    category = dict(id=1, name="cat")
-    path.write_text(json.dumps(dict(images=[image], annotations=[], categories=[category])))
-    options = dict(data_prefix=dict(img=str(folder)), metainfo=dict(classes=("cat",))) | options
+    content = dict(
+        images=[dict(id=i, file_name=f"{i}.png", height=8, width=12) for i in range(1, count + 1)],
+        annotations=[],
+        categories=[dict(id=i, name=name) for i, name in enumerate(categories, start=1)],
+    )
+    path.write_text(json.dumps(content))
+    options = (
+        dict(
+            data_prefix=dict(img=str(folder)),
+            metainfo=dict(classes=("cat",)),
+            pipeline=[LoadImageFromFile()],
+            test_mode=True,
+        )
+        | options
+    )
     return kind(ann_file=str(path), lazy_init=True, **options)
-
-
-def test_only_local_files_in_cocos_own_format_are_checked(tmp_path):
-    class Child(CocoDataset):
-        METAINFO = dict(classes=("cat",))
-
-    assert reads_coco_files(coco(tmp_path)) and reads_coco_files(coco(tmp_path, Child))
-    assert not reads_coco_files(coco(tmp_path, LVISV1Dataset))
-    assert not reads_coco_files(coco(tmp_path, backend_args=dict(backend="petrel")))
-    assert not reads_coco_files(coco(tmp_path, data_prefix=dict(img="s3://bucket/train/")))
 
 
 def test_images_are_looked_at_only_if_wanted(tmp_path):
     dataset = coco(tmp_path)
     check_data_files([dataset], "val", check_images=False)
-    with pytest.raises(ValueError, match="an image is missing.*a.png"):
+    with pytest.raises(ValueError, match="an image is missing.*1.png"):
         check_data_files([dataset], "val", check_images=True)
 
 
@@ -53,14 +65,108 @@ def test_same_classes(tmp_path):
             check_same_classes(learned, evaluated)
 
 
+PETS = dict(categories=("dog", "cat"), metainfo=dict(classes=("cat", "dog")))
+
+
+def test_labels_by_the_files_order_are_refused_if_the_classes_have_another(tmp_path):
+    check_data_files([coco(tmp_path, CocoDatasetByName, **PETS)], "val", check_images=False)
+    same = PETS | dict(metainfo=dict(classes=("dog", "cat")))
+    check_data_files([coco(tmp_path, **same)], "val", check_images=False)
+    with pytest.raises(
+        ValueError,
+        match=r"set the data set's type='CocoDatasetByName' and its evaluator's "
+        r"type='CocoMetricByName'.*classes \['cat', 'dog'\], the file has \['dog', 'cat'\]",
+    ):
+        check_data_files([coco(tmp_path, **PETS)], "val", check_images=False)
+
+
+def test_an_evaluator_of_another_order_is_refused(tmp_path):
+    dataset = coco(tmp_path, CocoDatasetByName, **PETS)
+    check_evaluated_images([dataset], [CocoMetricByName(ann_file=dataset.ann_file)])
+    check_evaluated_images([dataset], [CocoMetric()])
+    with pytest.raises(ValueError, match="CocoMetric's ann_file cannot(?s:.*)labels go by"):
+        check_evaluated_images([dataset], [CocoMetric(ann_file=dataset.ann_file)])
+
+
+class Group:
+    """Threads that talk as processes do through MMEngine: each call waits for all of them."""
+
+    def __init__(self, size, monkeypatch):
+        self.size, self.place = size, threading.local()
+        self.barrier, self.values = threading.Barrier(size, timeout=30), [None] * size
+        for name in ("get_dist_info", "broadcast_object_list", "all_gather_object"):
+            monkeypatch.setattr(data_files, name, getattr(self, name))
+
+    def get_dist_info(self):
+        return self.place.rank, self.size
+
+    def all_gather_object(self, value):
+        self.values[self.place.rank] = value
+        self.barrier.wait()
+        values = list(self.values)
+        self.barrier.wait()
+        return values
+
+    def broadcast_object_list(self, values):
+        values[:] = self.all_gather_object(list(values))[0]
+
+    def run(self, function):
+        """What the function raises in each thread, or None."""
+
+        def of(rank):
+            self.place.rank = rank
+            try:
+                function(rank)
+            except Exception as error:
+                return f"{type(error).__name__}: {error}"
+            return None
+
+        with ThreadPoolExecutor(self.size) as pool:
+            return list(pool.map(of, range(self.size)))
+
+
+@pytest.mark.parametrize("size, shares", [(1, [7]), (2, [3, 4]), (3, [2, 2, 3])])
+def test_each_process_reads_its_share_of_the_images_and_all_learn_the_same(
+    tmp_path, monkeypatch, size, shares
+):
+    for i in (1, 5, 6):  # the others are missing; one has another size
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.zeros((8, 12 + (i == 5), 3), np.uint8))
+    datasets = [coco(tmp_path, count=7) for _ in range(size)]
+    with pytest.raises(ValueError) as alone:
+        raise_errors(dataset_problems(datasets[0], "val"), data_files.dataset_name(datasets[0]))
+    assert "an image has another size" in str(alone.value) and "4.png; " in str(alone.value)
+    group, read, files = Group(size, monkeypatch), [0] * size, [0] * size
+    images, annotations = data_files.image_problems, data_files.annotation_problems
+
+    def image_problems(dataset, use, indices):
+        read[group.place.rank] += len(indices)
+        return images(dataset, use, indices)
+
+    def annotation_problems(dataset, use):
+        files[group.place.rank] += 1
+        return annotations(dataset, use)
+
+    monkeypatch.setattr(data_files, "image_problems", image_problems)
+    monkeypatch.setattr(data_files, "annotation_problems", annotation_problems)
+    errors = group.run(lambda rank: check_data_files([datasets[rank]], "val", check_images=True))
+    assert errors == [f"ValueError: {alone.value}"] * size
+    assert read == shares and files == [1] + [0] * (size - 1)
+
+
+def test_all_processes_learn_what_is_wrong_with_the_annotation_file(tmp_path, monkeypatch):
+    datasets = [coco(tmp_path) for _ in range(2)]
+    errors = Group(2, monkeypatch).run(
+        lambda rank: check_data_files([datasets[rank]], "train", check_images=True)
+    )
+    assert errors[0] == errors[1] and "no instance to learn from" in errors[0]
+
+
 def _check(rank: int, folder) -> None:
     torch.set_num_threads(1)
     start = f"file://{folder}/rendezvous"
     dist.init_process_group("gloo", init_method=start, rank=rank, world_size=2)
-    if rank:
-        data_files.dataset_problems = None  # only the main process reads
     try:
-        check_data_files([coco(folder / str(rank))], "train", check_images=False)
+        check_data_files([coco(folder / str(rank), count=3)], "val", check_images=True)
     except ValueError as error:
         (folder / f"rank{rank}.txt").write_text(str(error))
     dist.destroy_process_group()
@@ -72,4 +178,6 @@ def test_all_processes_stop_together(tmp_path):
         (tmp_path / str(rank)).mkdir()
     mp.spawn(_check, args=(tmp_path,), nprocs=2)
     for rank in range(2):
-        assert "no instance to learn from" in (tmp_path / f"rank{rank}.txt").read_text()
+        told = (tmp_path / f"rank{rank}.txt").read_text()
+        # The first process looks for one image, the second for two.
+        assert [f"{tmp_path}/{place}.png" in told for place in ("0/1", "1/2", "1/3")] == [True] * 3

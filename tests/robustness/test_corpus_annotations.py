@@ -110,7 +110,7 @@ def test_refused_before_the_first_iteration(tmp_path, name):
     written, message = REFUSED[name]
     root = write_data(tmp_path / "data", FILES, written)
     runner = quick_runner(run_config(root))
-    with pytest.raises(ValueError, match=f"(?s)CocoDataset .*instances_train.json.*{message}"):
+    with pytest.raises(ValueError, match=f"(?s)CocoDatasetByName .*instances_train.json.*{message}"):
         runner.train()
     assert "train/loss" not in runner.message_hub.log_scalars
 
@@ -233,7 +233,7 @@ def test_all_images_empty_with_a_filter(tmp_path):
 def test_num_classes_off_by_one(tmp_path, num_classes):
     root = write_data(tmp_path / "data", FILES, content())
     runner = quick_runner(run_config(root, **{"model.bbox_head.num_classes": num_classes}))
-    message = f"bbox_head.num_classes={num_classes}, but CocoDataset has 3 classes"
+    message = f"bbox_head.num_classes={num_classes}, but CocoDatasetByName has 3 classes"
     with pytest.raises(ValueError, match=message):
         runner.train()
 
@@ -277,4 +277,4 @@ def test_test_data_are_checked_before_testing(tmp_path):
 def test_a_checked_file_trains_and_validates_without_a_word(tmp_path):
     root = write_data(tmp_path / "data", FILES, content())
     trained(root)
-    assert "Iter(val)" in log_text(root) and "CocoDataset (" not in log_text(root)
+    assert "Iter(val)" in log_text(root) and "CocoDatasetByName (" not in log_text(root)

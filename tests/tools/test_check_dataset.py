@@ -36,8 +36,8 @@ def test_all_data_sets_are_named_with_their_problems(check, options, capsys):
     assert check([CONFIG, "--cfg-options", *options]) == 1
     lines = capsys.readouterr().out.splitlines()
     train, val, problem = (line for line in lines if "data, " in line or "error" in line)
-    assert train.startswith("train data, CocoDataset (") and train.endswith("no problem")
-    assert val.startswith("val data, CocoDataset (") and "broken.json" in val
+    assert train.startswith("train data, CocoDatasetByName (") and train.endswith("no problem")
+    assert val.startswith("val data, CocoDatasetByName (") and "broken.json" in val
     assert problem.startswith("  error: the annotation file is not complete JSON")
 
 
@@ -85,6 +85,28 @@ test_dataloader = dict(dataset=dict(_delete_=True, **part))
     assert check([str(config)]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "data, " in line]
     assert [line.split()[0] for line in lines] == ["train", "val"]
+
+
+def test_one_annotation_file_with_two_image_folders_is_two_data_sets(
+    check, options, tmp_path, capsys
+):
+    (tmp_path / "shapes" / "other").mkdir()
+    options = [
+        *options[:2],
+        "val_dataloader.dataset.data_prefix.img=train/",
+        "val_dataloader.dataset.ann_file=annotations/instances_train.json",
+        f"test_dataloader.dataset.data_root={tmp_path / 'shapes'}",
+        "test_dataloader.dataset.data_prefix.img=other/",
+        "test_dataloader.dataset.ann_file=annotations/instances_train.json",
+    ]
+    assert check([CONFIG, "--cfg-options", *options]) == 1
+    output = capsys.readouterr().out
+    assert [line.split()[0] for line in output.splitlines() if "data, " in line] == [
+        "train",
+        "val",
+        "test",
+    ]
+    assert "error: an image is missing" in output and "other/000001.png" in output
 
 
 def test_a_missing_config(check, capsys):

@@ -104,5 +104,5 @@ def test_a_wrong_setup_stops_before_the_first_iteration(tmp_path):
     ]
     config = CONFIGS / "embedmask_tiny_shapes.py"
     output = run("train.py", config, "--work-dir", tmp_path, "--cfg-options", *options, ok=False)
-    assert "bbox_head.num_classes=7, but CocoDataset has 3 classes" in output
+    assert "bbox_head.num_classes=7, but CocoDatasetByName has 3 classes" in output
     assert "Iter(train)" not in output

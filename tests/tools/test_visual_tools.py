@@ -174,7 +174,7 @@ def test_what_cannot_be_drawn_is_said_before_the_model_is_loaded(
     assert "--images has no ground truth" in error("worst_cases", "--images", tmp_path)
     gone = ["--cfg-options", "test_dataloader.dataset.ann_file=gone.json"]
     assert "give --images or --coco" in error("coupling_maps", *gone)
-    assert "none of the model's classes" in error(
+    assert "a class is not among the file's categories" in error(
         *["worst_cases", "--coco", made / "shapes" / "annotations" / "instances_train.json"],
         *[
             "--image-root",

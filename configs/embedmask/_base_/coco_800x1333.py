@@ -1,8 +1,15 @@
 # COCO 2017, shorter side 800, longer at most 1333, flipped with probability 0.5.
 _base_ = "mmdet::_base_/datasets/coco_instance.py"
 
-# Schedules count iterations: the sampler never ends.
-train_dataloader = dict(sampler=dict(_delete_=True, type="InfiniteSampler", shuffle=True))
+# Labels follow the classes' names, and schedules count iterations: the sampler never ends.
+train_dataloader = dict(
+    sampler=dict(_delete_=True, type="InfiniteSampler", shuffle=True),
+    dataset=dict(type="CocoDatasetByName"),
+)
+val_dataloader = dict(dataset=dict(type="CocoDatasetByName"))
+test_dataloader = val_dataloader
+val_evaluator = dict(type="CocoMetricByName")
+test_evaluator = val_evaluator
 
 # Views of `tools/test.py --tta`.
 tta_pipeline = [

@@ -23,7 +23,7 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type="InfiniteSampler", shuffle=True),
     dataset=dict(
-        type="CocoDataset",
+        type="CocoDatasetByName",
         ann_file="annotations/instances_train.json",
         data_prefix=dict(img="train/"),
         filter_cfg=dict(filter_empty_gt=False),
@@ -36,7 +36,7 @@ val_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type="DefaultSampler", shuffle=False),
     dataset=dict(
-        type="CocoDataset",
+        type="CocoDatasetByName",
         ann_file="annotations/instances_val.json",
         data_prefix=dict(img="val/"),
         test_mode=True,
@@ -44,7 +44,7 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type="CocoMetric", metric=["bbox", "segm"])
+val_evaluator = dict(type="CocoMetricByName", metric=["bbox", "segm"])
 test_evaluator = val_evaluator
 
 # Views of `tools/test.py --tta`.
