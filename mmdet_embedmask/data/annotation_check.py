@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from .box_check import Use
-from .category_check import check_categories, is_id
-from .instance_check import FileContext, check_instance
+from .category_check import check_categories, is_id, is_whole
+from .instance_check import FileContext, Sizes, check_instance
 from .problems import Problem, ProblemCollector, show
 
 MAX_PIXELS = 2**32 - 1
@@ -100,9 +100,9 @@ def check_coco(
     return found.problems()
 
 
-def _check_images(images: list[Any], found: ProblemCollector) -> dict[int | str, tuple[int, int]]:
+def _check_images(images: list[Any], found: ProblemCollector) -> Sizes:
     """Check the images; (height, width) of the usable ones by id."""
-    sizes: dict[int | str, tuple[int, int]] = {}
+    sizes: Sizes = {}
     names: set[str] = set()
     if not images:
         found.error("the file lists no image: is it the right one?", "'images': []")
@@ -129,14 +129,14 @@ def _check_images(images: list[Any], found: ProblemCollector) -> dict[int | str,
                 f"{where}, height {show(height)}, width {show(width)}",
             )
             continue
-        sizes[identity] = (height, width)
-    if len({type(identity) for identity in sizes}) > 1:
+        sizes[identity] = (int(height), int(width))
+    if len({isinstance(identity, str) for identity in sizes}) > 1:
         found.error("image ids are numbers and text: write all in one way", "'images'")
     return sizes
 
 
-def _is_length(value: Any) -> TypeGuard[int]:
-    return type(value) is int and 1 <= value <= MAX_PIXELS
+def _is_length(value: Any) -> TypeGuard[int | float]:
+    return is_whole(value) and 1 <= value <= MAX_PIXELS
 
 
 def _check_annotations(
@@ -144,7 +144,7 @@ def _check_annotations(
 ) -> None:
     """Check all annotations, and that there is something to learn."""
     num_learned = 0
-    seen: set[int] = set()
+    seen: set[int | float] = set()
     left_out = context.categories - context.learned
     for annotation in annotations:
         num_learned += check_instance(annotation, context, found)

@@ -7,12 +7,17 @@ from typing import Any, TypeGuard
 from .problems import ProblemCollector, raise_errors, show
 
 
-def is_id(value: Any) -> TypeGuard[int]:
+def is_whole(value: Any) -> TypeGuard[int | float]:
+    """Whether a value is a whole number, if only by its value: 96.0 is read as 96."""
+    return type(value) is int or (type(value) is float and value.is_integer())
+
+
+def is_id(value: Any) -> TypeGuard[int | float]:
     """Whether a value can be the id of an annotation or a category."""
-    return type(value) is int and abs(value) < 2**63
+    return is_whole(value) and abs(value) < 2**63
 
 
-def category_ids(categories: list[Any], classes: Sequence[str], file: str) -> list[int]:
+def category_ids(categories: list[Any], classes: Sequence[str], file: str) -> list[int | float]:
     """The category id of every class.
 
     Args:
@@ -38,7 +43,7 @@ def check_categories(
     classes: Sequence[str],
     found: ProblemCollector,
     labels_by_name: bool = True,
-) -> tuple[frozenset[int], frozenset[int]]:
+) -> tuple[frozenset[int | float], frozenset[int | float]]:
     """Check categories and classes.
 
     Args:
@@ -51,7 +56,7 @@ def check_categories(
     Returns:
         The ids of all categories, and of those that are learned.
     """
-    ids: dict[int, str] = {}
+    ids: dict[int | float, str] = {}
     for category in categories:
         identity = category.get("id") if isinstance(category, dict) else None
         name = category.get("name") if isinstance(category, dict) else None

@@ -13,8 +13,8 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
 JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8\xff", 0xDA, b"\xff\xd9"
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xae\x42\x60\x82"
-# Markers of a JPEG without a length after them: TEM, RST0 to RST7, SOI, and fill bytes.
-JPEG_BARE_MARKERS = {0x01, *range(0xD0, 0xD9), 0xFF}
+# Markers of a JPEG without a length after them: RST0 to RST7, SOI, and fill bytes.
+JPEG_BARE_MARKERS = {*range(0xD0, 0xD9), 0xFF}
 TAIL_BYTES = 4096
 """Where an end marker is looked for first: some cameras write data of their own behind it."""
 ORIENTATION_TAG = 0x0112

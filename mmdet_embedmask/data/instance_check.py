@@ -12,21 +12,24 @@ from .category_check import is_id
 from .problems import ProblemCollector, show
 from .segmentation_check import MIN_COORDINATES, mask_state
 
+Sizes = dict[int | float | str, tuple[int, int]]
+"""(height, width) of images, by id."""
+
 
 @dataclass(frozen=True)
 class FileContext:
     """What annotations refer to.
 
     Attributes:
-        sizes: (height, width) of every usable image, by id.
+        sizes: of every usable image.
         categories: ids of all categories.
         learned: ids of those that the classes name.
         use: what the file is for.
     """
 
-    sizes: dict[int | str, tuple[int, int]]
-    categories: frozenset[int]
-    learned: frozenset[int]
+    sizes: Sizes
+    categories: frozenset[int | float]
+    learned: frozenset[int | float]
     use: Use
 
 
@@ -72,7 +75,7 @@ def _check_references(
             "annotations from 1",
             where,
         )
-    size = context.sizes.get(image) if isinstance(image, int | str) else None
+    size = context.sizes.get(image) if isinstance(image, int | float | str) else None
     if size is None:
         found.error(
             "an annotation's 'image_id' is the id of no usable image: correct it, or remove the "

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .category_check import is_whole
+
 State = Literal["drawn", "empty", "short"]
 """Of a mask: pixels in the image; none; a polygon with fewer than three points."""
 
@@ -78,7 +80,7 @@ def _run_length_state(rle: dict[Any, Any], height: int, width: int) -> State:
         )
     if isinstance(counts, str):
         lengths = decode_counts(counts)
-    elif isinstance(counts, list) and set(map(type, counts)) <= {int}:
+    elif isinstance(counts, list) and all(map(is_whole, counts)):
         # Before NumPy reads it: a number of any size may stand there.
         if not all(0 <= count <= height * width for count in counts):
             raise ValueError("an RLE mask has a run below 0 or longer than the image")

@@ -45,6 +45,29 @@ IMG = ("images", 0)
 NAN, INF = float("nan"), float("inf")
 
 
+def floats(value, key=None):
+    """The same content with a float for every whole number."""
+    if isinstance(value, dict):
+        return {key: floats(part, key) for key, part in value.items()}
+    if isinstance(value, list):
+        return [floats(part) for part in value]
+    return float(value) if type(value) is int else value
+
+
+def test_whole_numbers_may_be_written_as_floats():
+    content = good()
+    content["annotations"][0]["segmentation"] = dict(size=[8, 12], counts=[40, 5, 51])
+    for use in ("train", "val", "test"):
+        assert check_coco(floats(content), CLASSES, use) == []
+        # As MMDetection, which looks ids up, takes 1.0 for 1.
+        mixed = content | dict(annotations=floats(content["annotations"]))
+        assert check_coco(mixed, CLASSES, use) == []
+        mixed = content | dict(images=[content["images"][0], floats(content["images"][1])])
+        assert check_coco(mixed, CLASSES, use) == []
+    twice = changed(IMG, id=2.0)
+    assert "an image id occurs twice" in check_coco(twice, CLASSES)[0].kind
+
+
 def test_a_good_file_has_no_problem():
     for use in ("train", "val", "test"):
         content = good()
@@ -64,19 +87,30 @@ ERRORS = {
     "image id missing": (changed(IMG, id=...), "image's 'id' is missing"),
     "image id twice": (changed(IMG, id=2), "image id occurs twice.*image 2, 'ü.png'"),
     "image ids mixed": (changed(IMG, id="1"), "numbers and text"),
+    "image id no whole number": (changed(IMG, id=1.5), "image's 'id' is missing, or no whole"),
     "file name missing": (changed(IMG, file_name=...), "'file_name' is missing"),
+    "file name empty": (changed(IMG, file_name=""), "'file_name' is missing or no file name"),
+    "file name with NUL": (changed(IMG, file_name="a\0.png"), "or no file name.*image 1, 'a.x00"),
     "height missing": (changed(IMG, height=...), "'height' or 'width' is missing.*height None"),
     "width zero": (changed(IMG, width=0), "'height' or 'width' is missing.*width 0"),
-    "width float": (changed(IMG, width=12.0), "whole number"),
+    "width no whole number": (changed(IMG, width=12.5), "whole number.*width 12.5"),
+    "width NaN": (changed(IMG, width=NAN), "whole number.*width nan"),
+    "height true": (changed(IMG, height=True), "whole number.*height True"),
     "size huge": (changed(IMG, width=2**31), "whole number"),
     "category without name": (changed(("categories", 0), name=...), "lacks a whole number"),
     "category without id": (changed(("categories", 0), id=...), "lacks a whole number"),
+    "category id true": (changed(("categories", 0), id=True), "lacks a whole number"),
+    "category id infinite": (changed(("categories", 0), id=INF), "lacks a whole number"),
+    "category id too large": (changed(("categories", 0), id=2**63), "lacks a whole number"),
     "category id twice": (changed(("categories", 0), id=3), "category id occurs twice"),
     "category name twice": (changed(("categories", 0), name="cat"), "share a name"),
     "class misspelt": (changed(("categories", 0), name="Dog"), "'dog', the file has 'Dog'"),
     "annotation null": (changed((), annotations=[None]), "annotation is not a JSON object"),
     "annotation id missing": (changed(ANN, id=...), "annotation's 'id' is missing"),
     "annotation id twice": (changed(ANN, id=2), "annotation id occurs twice"),
+    "annotation id true": (changed(ANN, id=True), "annotation's 'id' is missing or not"),
+    "annotation id no whole number": (changed(ANN, id=1.5), "annotation's 'id' is missing or not"),
+    "annotation id too small": (changed(ANN, id=-(2**63)), "annotation's 'id' is missing or not"),
     "annotation id text": (changed(ANN, id="1"), "annotation's 'id' is missing or not"),
     "no such image": (changed(ANN, image_id=9), "no usable image.*annotation 1 of image 9"),
     "image id list": (changed(ANN, image_id=[1]), "no usable image"),
@@ -84,11 +118,14 @@ ERRORS = {
     "box missing": (changed(ANN, bbox=...), "'bbox' is missing or not four numbers"),
     "box of three": (changed(ANN, bbox=[1, 1, 4]), "not four numbers"),
     "box text": (changed(ANN, bbox=["1", 1, 4, 4]), "not four numbers"),
+    "box with true": (changed(ANN, bbox=[True, 1, 4, 4]), "not four numbers"),
     "box nan": (changed(ANN, bbox=[NAN, 1, 4, 4]), "NaN or infinite"),
     "box size nan": (changed(ANN, bbox=[1, 1, 4, NAN]), "NaN or infinite"),
     "box inf": (changed(ANN, bbox=[1, 1, INF, 4]), "NaN or infinite"),
     "box huge": (changed(ANN, bbox=[1, 1, 10**400, 4]), "further outside"),
     "box far to the left": (changed(ANN, bbox=[-1e9, 1, 4, 4]), "further outside"),
+    "box right of the margin": (changed(ANN, bbox=[20, 1, 5, 4]), "further outside"),
+    "box below the margin": (changed(ANN, bbox=[1, 16, 4, 5]), "further outside"),
     "box too wide for a float": (changed(ANN, bbox=[1.5, 1, 10**400, 4]), "further outside"),
     "box too far for a float": (changed(ANN, bbox=[10**400, 1, 1.5, 4]), "further outside"),
     "category id dict": (changed(ANN, category_id={}), "no category"),
@@ -99,6 +136,12 @@ ERRORS = {
     "crowd text": (changed(ANN, iscrowd="0"), "'iscrowd' must be 0 or 1"),
     "mask missing": (changed(ANN, segmentation=...), "a box without a mask"),
     "mask empty list": (changed(ANN, segmentation=[]), "a box without a mask"),
+    "only an empty mask": (
+        changed(
+            (), annotations=[good()["annotations"][0] | dict(segmentation=[[13, 1, 20, 1, 20, 5]])]
+        ),
+        "no instance to learn from",
+    ),
     "mask odd": (changed(ANN, segmentation=[[1, 1, 2]]), "odd number of coordinates"),
 }
 
@@ -114,18 +157,37 @@ def test_errors_name_place_and_cause(name):
 WARNINGS = {
     "crowd": (changed(ANN, iscrowd=1), []),
     "no crowd flag": (changed(ANN, iscrowd=...), []),
-    "zero area": (changed(ANN, bbox=[1, 1, 4, 0]), ["smaller than one pixel"]),
+    "no height": (changed(ANN, bbox=[1, 1, 4, 0]), ["smaller than one pixel"]),
+    "less than one pixel wide": (changed(ANN, bbox=[1, 1, 0.9, 4]), ["smaller than one pixel"]),
+    "one pixel wide": (changed(ANN, bbox=[1, 1, 1, 4]), []),
+    "one pixel high": (changed(ANN, bbox=[1, 1, 4, 1]), []),
+    "zero area": (changed(ANN, area=0), ["smaller than one pixel"]),
+    "negative area": (changed(ANN, area=-1.5), ["smaller than one pixel"]),
     "no mask, and box too small": (
         changed(ANN, bbox=[1, 1, 0, 4], segmentation=[]),
         ["smaller than one pixel"],
     ),
     "box outside": (changed(ANN, bbox=[13, 1, 4, 4]), ["box lies outside the image"]),
+    "box ends at the left": (changed(ANN, bbox=[-4, 1, 4, 4]), ["box lies outside the image"]),
+    "box ends above": (changed(ANN, bbox=[1, -4, 4, 4]), ["box lies outside the image"]),
+    "box begins at the width": (changed(ANN, bbox=[12, 1, 4, 4]), ["box lies outside the image"]),
+    "box begins at the height": (changed(ANN, bbox=[1, 8, 4, 4]), ["box lies outside the image"]),
+    "box begins at the last pixel": (changed(ANN, bbox=[11, 1, 2, 4]), []),
+    "box reaches to the left": (changed(ANN, bbox=[-2, 1, 4, 4]), ["reaches beyond its image"]),
+    "box reaches above": (changed(ANN, bbox=[1, -2, 4, 4]), ["reaches beyond its image"]),
+    "box reaches below": (changed(ANN, bbox=[1, 6, 4, 4]), ["reaches beyond its image"]),
+    "box rounded to the left": (changed(ANN, bbox=[-1, -1, 4, 4]), []),
+    "box at the margin": (changed(ANN, bbox=[11, 1, 13, 4]), ["reaches beyond its image"]),
     "box partly outside": (changed(ANN, bbox=[9, 1, 5, 5]), ["reaches beyond its image"]),
     "box rounded": (changed(ANN, bbox=[8, 1, 4.9, 5]), []),
     "polygon partly outside": (changed(ANN, segmentation=[[1, 1, 20, 1, 20, 5]]), []),
     "polygon outside": (changed(ANN, segmentation=[[13, 1, 20, 1, 20, 5]]), ["no pixel of the"]),
     "short polygon": (changed(ANN, segmentation=[[1, 1, 5, 5]]), ["fewer than three points"]),
     "file twice": (changed(IMG, file_name="ü.png"), ["listed as two images"]),
+    "unused categories of one name": (
+        changed((), categories=[*good()["categories"], *(dict(id=i, name="owl") for i in (8, 9))]),
+        [],
+    ),
     "ignored": (changed(ANN, ignore=1, segmentation=...), []),
 }
 

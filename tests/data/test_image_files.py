@@ -57,6 +57,21 @@ def test_the_end_of_a_preview_is_not_the_end_of_the_picture(tmp_path):
     assert "incomplete JPEG" in image_problem(path)
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [b"\xff", b"\xff" * 2, b"\xff" * 3, b"\xff\xd0", b"\xff\xd7\xff\xd8\xff"],
+    ids=bytes.hex,
+)
+def test_fill_bytes_and_markers_without_a_length_are_passed_over(tmp_path, extra):
+    # Before the header's preview, whose end would else be taken for the picture's.
+    content = with_preview(encoded("JPEG"))
+    path = tmp_path / "filled.jpg"
+    path.write_bytes(content[:2] + extra + content[2:])
+    assert image_problem(path) is None
+    path.write_bytes(content[:2] + extra + content[2:-2])
+    assert "incomplete JPEG" in image_problem(path)
+
+
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_size_is_the_loaders(tmp_path, kind, orientation):

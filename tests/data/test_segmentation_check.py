@@ -30,6 +30,13 @@ def test_large_runs():
     assert decode_counts(text).tolist() == plain["counts"]
 
 
+def test_the_largest_runs_take_seven_characters():
+    side = 40_000
+    plain = dict(size=[side, side], counts=[2**29, 2**29 + 7, side**2 - 2**30 - 7])
+    text = coco_mask.frPyObjects(plain, side, side)["counts"].decode()
+    assert len(text) == 7 + 7 + 6 and decode_counts(text).tolist() == plain["counts"]
+
+
 @pytest.mark.parametrize("text", ["", "o", "ab~", "\x00", "ü", "1 2", "ooooooooo0", "\udc80"])
 def test_other_text_is_refused(text):
     with pytest.raises(ValueError, match="compressed run lengths"):
@@ -43,6 +50,12 @@ def test_other_text_is_refused(text):
         ([[-5, -5, 20, -5, 20, 20]], "drawn"),
         ([[13, 1, 20, 1, 20, 5]], "empty"),
         ([[-5, 1, 0, 1, 0, 5]], "empty"),
+        ([[12, 1, 20, 1, 20, 5]], "empty"),
+        ([[1, 8, 5, 8, 5, 20]], "empty"),
+        # Beyond the height, but not the width; and as far out as the image is wide.
+        ([[1, 1, 11, 1, 11, 5]], "drawn"),
+        ([[-12, -12, 24, -12, 24, 20]], "drawn"),
+        (dict(size=[8.0, 12.0], counts=[40.0, 5.0, 51.0]), "drawn"),
         ([[13, 1, 20, 1, 20, 5], SQUARE], "drawn"),
         ([SQUARE, [1, 1, 5, 5]], "short"),
         ([[]], "short"),
@@ -80,7 +93,12 @@ def test_masks_that_can_be_drawn(segmentation, state):
         (dict(size=[8, 12], counts=[]), "do not sum"),
         (dict(size=[8, 12], counts=[100, -4]), "below 0"),
         (dict(size=[8, 12], counts=[10**30]), "below 0 or longer"),
-        (dict(size=[8, 12], counts=[96.0]), "needs 'counts'"),
+        (dict(size=[8, 12], counts=[95.5, 0.5]), "needs 'counts'"),
+        (dict(size=[8, 12], counts=[95, True]), "needs 'counts'"),
+        (dict(size=[8, 12], counts=[float("nan")]), "needs 'counts'"),
+        ([[1, 1, 24.5, 1, 5, 5]], "further outside"),
+        ([[1, 1, 5, 20.5, 5, 5]], "further outside"),
+        ([[1, -12.5, 5, 1, 5, 5]], "further outside"),
         (dict(size=[8, 12], counts="08X1"), "do not sum"),
         (dict(size=[8, 12], counts=b"P3"), "are bytes"),
     ],
@@ -88,6 +106,12 @@ def test_masks_that_can_be_drawn(segmentation, state):
 def test_masks_that_cannot(segmentation, message):
     with pytest.raises(ValueError, match=message):
         mask_state(segmentation, 8, 12)
+
+
+def test_true_is_no_size():
+    assert mask_state(dict(size=[1, 1.0], counts=[0, 1]), 1, 1) == "drawn"
+    with pytest.raises(ValueError, match="'size' of an RLE"):
+        mask_state(dict(size=[1, True], counts=[0, 1]), 1, 1)
 
 
 def test_negative_runs_are_refused():

@@ -110,7 +110,9 @@ def test_refused_before_the_first_iteration(tmp_path, name):
     written, message = REFUSED[name]
     root = write_data(tmp_path / "data", FILES, written)
     runner = quick_runner(run_config(root))
-    with pytest.raises(ValueError, match=f"(?s)CocoDatasetByName .*instances_train.json.*{message}"):
+    with pytest.raises(
+        ValueError, match=f"(?s)CocoDatasetByName .*instances_train.json.*{message}"
+    ):
         runner.train()
     assert "train/loss" not in runner.message_hub.log_scalars
 

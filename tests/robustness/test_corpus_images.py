@@ -55,7 +55,9 @@ def test_refused_before_the_first_iteration(tmp_path, name):
     if content is None:
         (root / "train" / file_name).unlink()
     runner = quick_runner(run_config(root))
-    with pytest.raises(ValueError, match=f"(?s)CocoDatasetByName .*instances_train.json.*{message}"):
+    with pytest.raises(
+        ValueError, match=f"(?s)CocoDatasetByName .*instances_train.json.*{message}"
+    ):
         runner.train()
     assert "train/loss" not in runner.message_hub.log_scalars
 
