@@ -1,6 +1,7 @@
 """Annotations of labelme: one JSON file beside every image."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,26 @@ def read_labelme(path: Path) -> LabelmeImage:
         raise ValueError(f"{path} is not an annotation file of labelme ({error!r})") from error
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def read_labelme_files(paths: Iterable[Path]) -> list[LabelmeImage]:
+    """Read files of one folder, one for each image.
+
+    Raises:
+        ValueError: naming a file and what is wrong with it, or two that annotate the same image.
+    """
+    images: dict[str, LabelmeImage] = {}
+    files: dict[str, Path] = {}
+    for path in paths:
+        image = read_labelme(path)
+        name = image.file_name
+        if name in images:
+            raise ValueError(
+                f"{files[name]} and {path} both annotate {name}, which would make two images, "
+                "perhaps one for training and one for validation: remove one, or correct its imagePath"
+            )
+        images[name], files[name] = image, path
+    return list(images.values())
 
 
 def _polygon(shape: dict[str, Any]) -> NDArray[np.float64]:

@@ -22,8 +22,10 @@ def coco_dataset(images: Sequence[LabelmeImage], classes: Sequence[str]) -> dict
         classes: names in the order of the category ids, which start at 1.
 
     Raises:
-        ValueError: if an instance has another label.
+        ValueError: if an instance has another label, or two classes share a name.
     """
+    if len(set(classes)) < len(classes):
+        raise ValueError(f"classes {tuple(classes)} must be different names")
     ids = {name: label + 1 for label, name in enumerate(classes)}
     dataset: dict[str, Any] = dict(
         images=[],

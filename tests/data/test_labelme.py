@@ -5,7 +5,7 @@ import pytest
 from pycocotools import mask as coco_mask
 from tool_module import load_tool
 
-from mmdet_embedmask.data.labelme import read_labelme
+from mmdet_embedmask.data.labelme import read_labelme, read_labelme_files
 from mmdet_embedmask.data.labelme_coco import class_names, coco_dataset, split_images
 
 
@@ -112,6 +112,19 @@ def test_a_file_that_is_no_json(tmp_path):
         read_labelme(tmp_path / "wrong.json")
 
 
+def test_two_files_of_one_image_are_refused(tmp_path):
+    paths = [write(tmp_path / f"{name}.json", shape(SQUARE)) for name in ("a", "b")]
+    assert [image.file_name for image in read_labelme_files(paths)] == ["a.png", "b.png"]
+    paths.append(write(tmp_path / "c.json", imagePath="..\\images\\a.png"))
+    with pytest.raises(ValueError, match=r"/a.json and .*/c.json both annotate a.png.*remove one"):
+        read_labelme_files(paths)
+
+
+def test_classes_of_one_name_are_refused():
+    with pytest.raises(ValueError, match=r"\('cell', 'cell'\) must be different names"):
+        coco_dataset([], ["cell", "cell"])
+
+
 def test_an_unknown_class_is_refused(tmp_path):
     image = read_labelme(write(tmp_path / "a.json", shape(SQUARE, "cel")))
     with pytest.raises(ValueError, match=r"a.png has an object of class 'cel'.*\('cell',\)"):
@@ -153,6 +166,10 @@ def test_the_tool(tool, tmp_path, capsys):
     [
         (lambda folder: None, "holds no .json file: annotate its images with labelme"),
         (lambda folder: write(folder / "a.json").with_suffix(".png").unlink(), "lacks the images"),
+        (
+            lambda folder: [write(folder / f"{n}.json", imagePath="a.png") for n in "ab"],
+            "both annotate a.png",
+        ),
     ],
 )
 def test_the_tool_says_what_is_missing(tool, tmp_path, capsys, prepare, message):

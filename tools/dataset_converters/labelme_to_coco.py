@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmdet_embedmask.data.labelme import read_labelme
+from mmdet_embedmask.data.labelme import read_labelme_files
 from mmdet_embedmask.data.labelme_coco import class_names, coco_dataset, split_images
 from mmdet_embedmask.files import write_json
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not files:
         parser.error(f"{args.image_dir} holds no .json file: annotate its images with labelme")
     try:
-        images = [read_labelme(path) for path in files]
+        images = read_labelme_files(files)
         missing = [i.file_name for i in images if not (args.image_dir / i.file_name).is_file()]
         if missing:
             raise ValueError(f"{args.image_dir} lacks the images {', '.join(missing[:5])}")
