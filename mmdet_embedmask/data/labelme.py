@@ -87,7 +87,8 @@ def read_labelme_files(paths: Iterable[Path]) -> list[LabelmeImage]:
         if name in images:
             raise ValueError(
                 f"{files[name]} and {path} both annotate {name}, which would make two images, "
-                "perhaps one for training and one for validation: remove one, or correct its imagePath"
+                "perhaps one for training and one for validation: remove one, or correct its "
+                "imagePath"
             )
         images[name], files[name] = image, path
     return list(images.values())

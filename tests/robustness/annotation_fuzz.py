@@ -5,6 +5,7 @@ import copy
 import io
 import json
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,29 @@ import numpy as np
 import mmdet_embedmask  # noqa: F401
 
 # isort: on
-from mmdet.datasets import CocoDataset
-from mmdet.datasets.api_wrappers import COCO, COCOeval
+from mmdet.datasets.api_wrappers import COCOeval
 from mmdet.datasets.transforms import LoadAnnotations
 from pycocotools import mask as coco_mask
+
+from mmdet_embedmask.data.coco_dataset import CocoByName, CocoDatasetByName
 
 CLASSES = ("dog", "cat")
 SIZE = (24, 32)
 NUMBERS = [0, 1, -1, 2, 3, 1.5, 24, 32, 33, 1e5, -1e5, 1e30, 10**30, 10**400, float("nan")]
-NUMBERS += [float("inf"), -float("inf"), 2**31, 2**32, 2**63, -(2**63), True, False]
+NUMBERS += [
+    1.0,
+    3.0,
+    24.0,
+    32.0,
+    float("inf"),
+    -float("inf"),
+    2**31,
+    2**32,
+    2**63,
+    -(2**63),
+    True,
+    False,
+]
 TEXTS = ["", "1", "0", "cat", "x" * 50, "ä\u0000", "\ud800", "08X1", "oooooooooooooooo", "/", ".."]
 JUNK = [*NUMBERS, *TEXTS, None, [], {}, [[]], [[[]]], [{}], [1, 2], [1.0] * 4, [[1, 2]], [None]]
 JUNK += [{"size": [24, 32], "counts": c} for c in ([768], "o", "", [768.0], None, [-1, 769], b"")]
@@ -130,28 +145,50 @@ def _places(value: Any) -> Any:
             yield from _places(value[key])
 
 
-def load_for_training(path: Path) -> None:
-    """Load all annotations as a training pipeline does, and check what comes out."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        dataset = CocoDataset(
-            ann_file=str(path), data_prefix=dict(img=""), metainfo=dict(classes=CLASSES)
-        )
-    load = LoadAnnotations(with_bbox=True, with_mask=True)
+def load_for_training(path: Path) -> Counter:
+    """Load all annotations as a training pipeline does, and check what comes out.
+
+    Returns:
+        How many instances there are, how many of them are crowds, and how many have no pixel.
+    """
+    dataset = _dataset(path)
+    load, counts = LoadAnnotations(with_bbox=True, with_mask=True), Counter()
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
-        size = info["height"], info["width"]
+        # As the image has it, which is never a float.
+        size = int(info["height"]), int(info["width"])
         loaded = load({**info, "ori_shape": size})
         count = len(info["instances"])
+        counts["instances"] += count
+        counts["crowds"] += int(loaded["gt_ignore_flags"].sum())
+        counts["empty"] += int((~loaded["gt_masks"].masks.any(axis=(1, 2))).sum())
         assert loaded["gt_bboxes"].tensor.isfinite().all()
         assert loaded["gt_bboxes"].tensor.shape == (count, 4)
         assert loaded["gt_masks"].masks.shape == (count, *size)
         assert set(loaded["gt_bboxes_labels"]) <= {0, 1}
+    return counts
+
+
+def loaded_boxes(path: Path) -> list[list[float]]:
+    """Corners of all instances that MMDetection loads, in the file's order of each image."""
+    return [i["bbox"] for info in _dataset(path) for i in info["instances"]]
+
+
+def _dataset(path: Path) -> CocoDatasetByName:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return CocoDatasetByName(
+            ann_file=str(path),
+            data_prefix=dict(img=""),
+            metainfo=dict(classes=CLASSES),
+            # Which collects garbage, the slowest part.
+            serialize_data=False,
+        )
 
 
 def evaluate(path: Path) -> None:
     """Evaluate one detection an image, boxes and masks, as CocoMetric does."""
     with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(path))
+        truth = CocoByName(str(path))
         detections = [
             dict(
                 image_id=identity,
