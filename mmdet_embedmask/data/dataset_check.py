@@ -9,6 +9,7 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets import CocoDataset
 from mmengine.dataset import BaseDataset
+from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info
 
 from .annotation_check import check_coco_file, read_coco_file
 from .box_check import Use
@@ -43,6 +44,9 @@ def dataset_name(dataset: BaseDataset) -> str:
 def dataset_problems(dataset: CocoDataset, use: Use, check_images: bool = True) -> list[Problem]:
     """Check the annotation file and, if it is right, the images that the data set loads.
 
+    To be called by all processes of a run: the main one reads the annotation file, each its share
+    of the images, and all learn what was found.
+
     Args:
         dataset: one that `reads_coco_files`; loaded if it is not yet and its file is right.
         use: what it is for.
@@ -51,11 +55,16 @@ def dataset_problems(dataset: CocoDataset, use: Use, check_images: bool = True) 
     Returns:
         Its problems, errors first.
     """
-    problems = annotation_problems(dataset, use)
-    if check_images and not any(problem.is_error for problem in problems):
-        dataset.full_init()
-        problems = merge_problems([problems, image_problems(dataset, use, range(len(dataset)))])
-    return problems
+    rank, world_size = get_dist_info()
+    found: list[list[Problem]] = [annotation_problems(dataset, use) if rank == 0 else []]
+    broadcast_object_list(found)
+    if not check_images or any(problem.is_error for problem in found[0]):
+        return found[0]
+    # A process that waits for longer than its group's limit ends the run: none reads all images.
+    dataset.full_init()
+    first, end = (len(dataset) * share // world_size for share in (rank, rank + 1))
+    parts = all_gather_object(image_problems(dataset, use, range(first, end)))
+    return merge_problems([found[0], *parts])
 
 
 def annotation_problems(dataset: CocoDataset, use: Use) -> list[Problem]:

@@ -3,54 +3,30 @@
 import logging
 from collections.abc import Iterable, Sequence
 
-from mmdet.datasets import CocoDataset
 from mmdet.evaluation import CocoMetric
 from mmengine.dataset import BaseDataset
-from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ..data.box_check import Use
 from ..data.coco_dataset import ann_file_of, check_metric_labels
-from ..data.dataset_check import (
-    annotation_problems,
-    dataset_name,
-    image_problems,
-    reads_coco_files,
-)
-from ..data.problems import Problem, merge_problems, raise_errors
+from ..data.dataset_check import dataset_name, dataset_problems, reads_coco_files
+from ..data.problems import raise_errors
 
 
 def check_data_files(datasets: Iterable[BaseDataset], use: Use, check_images: bool) -> None:
     """Check the files of all data sets that are in COCO's format; warnings are logged.
 
-    The main process reads the annotation file, each process its share of the images, and all
-    processes learn what was found.
-
     Raises:
         ValueError: if a data set cannot be used, with all reasons.
     """
     for dataset in filter(reads_coco_files, datasets):
-        problems = _shared_problems(dataset, use, check_images)
+        problems = dataset_problems(dataset, use, check_images)
         raise_errors(problems, dataset_name(dataset))
         for problem in problems:
             print_log(
                 f"{dataset_name(dataset)}: {problem}", logger="current", level=logging.WARNING
             )
-
-
-def _shared_problems(dataset: CocoDataset, use: Use, check_images: bool) -> list[Problem]:
-    """What `dataset_problems` finds, by all processes together."""
-    rank, world_size = get_dist_info()
-    found: list[list[Problem]] = [annotation_problems(dataset, use) if rank == 0 else []]
-    broadcast_object_list(found)
-    if not check_images or any(problem.is_error for problem in found[0]):
-        return found[0]
-    # A process that waits for longer than its group's limit ends the run: none reads all images.
-    dataset.full_init()
-    first, end = (len(dataset) * share // world_size for share in (rank, rank + 1))
-    parts = all_gather_object(image_problems(dataset, use, range(first, end)))
-    return merge_problems([found[0], *parts])
 
 
 def check_same_classes(learned: Sequence[BaseDataset], evaluated: Sequence[BaseDataset]) -> None:

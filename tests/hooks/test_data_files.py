@@ -19,9 +19,9 @@ from mmdet.datasets import CocoDataset
 from mmdet.evaluation import CocoMetric
 
 from mmdet_embedmask import CocoDatasetByName, CocoMetricByName
-from mmdet_embedmask.data.dataset_check import dataset_problems
+from mmdet_embedmask.data import dataset_check
+from mmdet_embedmask.data.dataset_check import dataset_name, dataset_problems
 from mmdet_embedmask.data.problems import raise_errors
-from mmdet_embedmask.hooks import data_files
 from mmdet_embedmask.hooks.data_files import (
     check_data_files,
     check_evaluated_images,
@@ -95,7 +95,7 @@ class Group:
         self.size, self.place = size, threading.local()
         self.barrier, self.values = threading.Barrier(size, timeout=30), [None] * size
         for name in ("get_dist_info", "broadcast_object_list", "all_gather_object"):
-            monkeypatch.setattr(data_files, name, getattr(self, name))
+            monkeypatch.setattr(dataset_check, name, getattr(self, name))
 
     def get_dist_info(self):
         return self.place.rank, self.size
@@ -133,10 +133,10 @@ def test_each_process_reads_its_share_of_the_images_and_all_learn_the_same(
         cv2.imwrite(str(tmp_path / f"{i}.png"), np.zeros((8, 12 + (i == 5), 3), np.uint8))
     datasets = [coco(tmp_path, count=7) for _ in range(size)]
     with pytest.raises(ValueError) as alone:
-        raise_errors(dataset_problems(datasets[0], "val"), data_files.dataset_name(datasets[0]))
+        raise_errors(dataset_problems(datasets[0], "val"), dataset_name(datasets[0]))
     assert "an image has another size" in str(alone.value) and "4.png; " in str(alone.value)
     group, read, files = Group(size, monkeypatch), [0] * size, [0] * size
-    images, annotations = data_files.image_problems, data_files.annotation_problems
+    images, annotations = dataset_check.image_problems, dataset_check.annotation_problems
 
     def image_problems(dataset, use, indices):
         read[group.place.rank] += len(indices)
@@ -146,8 +146,8 @@ def test_each_process_reads_its_share_of_the_images_and_all_learn_the_same(
         files[group.place.rank] += 1
         return annotations(dataset, use)
 
-    monkeypatch.setattr(data_files, "image_problems", image_problems)
-    monkeypatch.setattr(data_files, "annotation_problems", annotation_problems)
+    monkeypatch.setattr(dataset_check, "image_problems", image_problems)
+    monkeypatch.setattr(dataset_check, "annotation_problems", annotation_problems)
     errors = group.run(lambda rank: check_data_files([datasets[rank]], "val", check_images=True))
     assert errors == [f"ValueError: {alone.value}"] * size
     assert read == shares and files == [1] + [0] * (size - 1)
