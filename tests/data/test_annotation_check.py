@@ -64,6 +64,8 @@ def test_whole_numbers_may_be_written_as_floats():
         assert check_coco(mixed, CLASSES, use) == []
         mixed = content | dict(images=[content["images"][0], floats(content["images"][1])])
         assert check_coco(mixed, CLASSES, use) == []
+    (problem,) = check_coco(floats(changed(ANN, bbox=[9, 1, 5, 5])), CLASSES)
+    assert problem.examples[0].endswith("in 12 x 8")
     twice = changed(IMG, id=2.0)
     assert "an image id occurs twice" in check_coco(twice, CLASSES)[0].kind
 
