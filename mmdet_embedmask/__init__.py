@@ -4,7 +4,8 @@ Beside that, the import changes this in the process, and nothing else:
 
 - Where MMCV is not compiled, a stand-in takes the place of ``mmcv._ext``, without which MMDetection
   cannot be imported (`compat.mmcv_ops`). Compiled operations are used as they are.
-- ``torch.load(weights_only=True)`` reads what MMEngine's runner saves (`compat.checkpoint`).
+- MMEngine's ``CheckpointLoader.load_checkpoint`` reads what MMEngine's runner saves by torch's safe
+  loader; ``torch.load`` by itself does not (`compat.checkpoint`).
 - MMEngine gets a file backend ``atomic_local`` (`hooks.atomic_checkpoint_hook`).
 - Registered names are those of ``__all__``. None of MMDetection's is taken over: other models, data
   sets and metrics are what they were.

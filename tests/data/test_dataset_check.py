@@ -136,7 +136,7 @@ TIFF = dict(imdecode_backend="tifffile")
         ([LoadImageFromFile(**TIFF)], False),
         ([LoadImageFromFile(**S3)], False),
     ],
-    ids=repr,
+    ids="file local child none own own-child array channels tiff s3".split(),
 )
 def test_images_are_looked_at_where_it_is_known_how_they_are_read(tmp_path, pipeline, looked_at):
     problems = found(coco(tmp_path, pipeline=pipeline))

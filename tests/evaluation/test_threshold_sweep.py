@@ -44,6 +44,7 @@ def perfect_between(low, high, gt_masks, labels, meta):
         scores=torch.linspace(0.9, 0.5, k),
         labels=labels,
         mask_resize="bilinear",
+        inclusive_boxes=False,
         spatial_aware_dim=2,
         meta=meta,
     )
