@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from full_disk import full_disk
 
 from mmdet_embedmask.inference.video_file import CODECS, VideoFile
 from mmdet_embedmask.inference.video_results import frames_to_come
@@ -59,6 +60,31 @@ def test_a_file_that_cannot_be_written(tmp_path):
     with VideoFile(tmp_path / "gone" / "a.mp4", 10) as video:
         with pytest.raises(OSError, match="cannot write .*gone/a.mp4 with the codec mp4v"):
             video.write(frame(0))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "limit", "readable"),
+    # The second of AVI says in its first bytes that it holds 20 frames.
+    [(".mp4", 5_000, r"0"), (".avi", 5_000, r"0"), (".avi", 30_000, r"[1-9]\d?")],
+)
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_full_disk_is_told(tmp_path, suffix, limit, readable, stopped):
+    """OpenCV's writer says nothing."""
+    rng = np.random.default_rng(0)
+    message = rf"a{suffix}: only {readable} of 20 frames can be read back: the disk is full.* free"
+    with pytest.raises(OSError, match=message), full_disk(limit):
+        with VideoFile(tmp_path / f"a{suffix}", 10) as video:
+            for _ in range(20):
+                video.write(rng.integers(0, 256, (48, 64, 3), np.uint8))
+            if stopped:
+                raise KeyboardInterrupt
+
+
+def test_an_error_is_told_rather_than_what_it_left(tmp_path):
+    with pytest.raises(RuntimeError, match="^first$"), full_disk(1_000):
+        with VideoFile(tmp_path / "a.mp4", 10) as video:
+            video.write(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+            raise RuntimeError("first")
 
 
 @pytest.mark.parametrize(
