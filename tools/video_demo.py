@@ -6,8 +6,9 @@ python tools/video_demo.py CHECKPOINT video.mp4 --out result.mp4 --every 5 --max
 
 The model is any instance segmentor of MMDetection; the config comes from the checkpoint. The result
 has the source's size and plays at its speed: with --every N it has an N-th of its frames a second.
-Ctrl-C ends the recording: the files hold the frames so far. After an error they stay under a
-temporary name (result.unfinished.mp4).
+Ctrl-C ends the recording: the files hold the frames so far. After an error, such as a full
+disk, what is unfinished stays under a temporary name (result.unfinished-1f09b3c2.mp4) and replaces
+nothing.
 """
 
 import argparse
@@ -34,9 +35,11 @@ from mmdet_embedmask.inference.video_source import VideoSource
 from mmdet_embedmask.inference.window import check_display, show
 
 
-def same_file(path: Path, source: Path) -> bool:
+def same_file(path: Path, other: Path) -> bool:
     """Whether two paths, of files or not, lead to one file."""
-    return path.exists() and source.exists() and path.samefile(source)
+    if path.exists() and other.exists():
+        return path.samefile(other)
+    return path.resolve() == other.resolve()
 
 
 def parse_args(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
@@ -54,11 +57,16 @@ def parse_args(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, arg
         parser.error("nothing would be kept: give --out FILE.mp4, --json FILE or --show")
     if args.out and args.out.suffix.lower() not in CODECS:
         parser.error(f"--out {args.out} must end in one of {', '.join(CODECS)}")
-    for path in (args.out, args.json):
-        if path is not None and path.is_dir():
+    outputs = [path for path in (args.out, args.json) if path]
+    for path in outputs:
+        if path.is_dir():
             parser.error(f"{path} is a folder, but must be a file to write")
-        if path is not None and same_file(path, Path(args.source)):
-            parser.error(f"{path} is the source itself: give another file")
+        inputs = dict(source=Path(args.source), checkpoint=args.checkpoint, config=args.config)
+        for name, other in inputs.items():
+            if other is not None and same_file(path, other):
+                parser.error(f"{path} is the {name} itself: give another file")
+    if len(outputs) == 2 and same_file(*outputs):
+        parser.error(f"--out and --json are the same file, {args.out}: give two")
     for name, value in (("every", args.every), ("max-frames", args.max_frames)):
         if value is not None and value < 1:
             parser.error(f"--{name} {value} must be at least 1")
@@ -118,6 +126,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 keep(args, results, source.fps / args.every, progress)
             except KeyboardInterrupt:
                 code = 130
+            except OSError as error:
+                raise SystemExit(f"error: {error}") from error
     if code == 0 and total is not None and progress.n < total and not args.show:
         print(
             f"warning: {args.source} should have {source.num_frames} frames, but ended after "

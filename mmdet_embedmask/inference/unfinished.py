@@ -1,6 +1,7 @@
 """Files that take long to write: whole under their name, or there not at all."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ def named_when_finished(path: Path) -> Iterator[Path]:
 
     Ctrl-C is an end too: it is how a user stops a recording, and what there is was asked for. After
     any other error the file stays under its temporary name, so that nothing is lost and nothing
-    looks finished.
+    looks finished. No other file has the temporary name, such as ``a.unfinished-1f09b3c2.mp4``.
 
     Args:
         path: of the finished file; an earlier one is replaced.
@@ -21,7 +22,7 @@ def named_when_finished(path: Path) -> Iterator[Path]:
         The temporary name, with the same suffix. Close the file before this context ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}.unfinished{path.suffix}")
+    temporary = path.with_name(f"{path.stem}.unfinished-{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from demo_model import save_checkpoint
+from full_disk import full_disk
 from tool_module import load_tool
 
 from mmdet_embedmask.detector import checkpoint_config
@@ -113,11 +114,33 @@ def test_ctrl_c_finishes_the_files(checkpoint, video, tmp_path, capsys):
 
 def test_after_an_error_nothing_looks_finished(checkpoint, video, tmp_path):
     out, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
-    with pytest.raises(OSError):
-        run(checkpoint, video, "--out", out, "--json", lines, module=stopping(tool(), OSError))
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["out.unfinished.jsonl", "out.unfinished.mp4"]
-    assert len(frames(tmp_path / names[1])[1]) == len(records(tmp_path / names[0])) == 2
+    out.write_text("earlier")
+    failing = stopping(tool(), OSError("no room"))
+    with pytest.raises(SystemExit, match="^error: no room$"):
+        run(checkpoint, video, "--out", out, "--json", lines, module=failing)
+    assert out.read_text() == "earlier" and not lines.exists()
+    (unfinished,) = tmp_path.glob("out.unfinished-*.mp4")
+    (unfinished_lines,) = tmp_path.glob("out.unfinished-*.jsonl")
+    assert len(frames(unfinished)[1]) == len(records(unfinished_lines)) == 2
+
+
+def test_on_a_full_disk_an_earlier_video_stays(checkpoint, video, tmp_path):
+    out = tmp_path / "out.mp4"
+    out.write_text("earlier")
+    with (
+        full_disk(5000),
+        pytest.raises(SystemExit, match="only 0 of 7 frames .*: the disk is full"),
+    ):
+        run(checkpoint, video, "--out", out)
+    assert out.read_text() == "earlier"
+    assert len(list(tmp_path.glob("out.unfinished-*.mp4"))) == 1
+
+
+def test_a_source_may_have_the_look_of_a_temporary_name(checkpoint, video, tmp_path):
+    source, out = tmp_path / "r.unfinished.mp4", tmp_path / "r.mp4"
+    source.write_bytes(video.read_bytes())
+    assert run(checkpoint, source, "--out", out, "--max-frames", 2) == 0
+    assert source.read_bytes() == video.read_bytes() and len(frames(out)[1]) == 2
 
 
 def test_the_window_ends_the_run(checkpoint, video, tmp_path, monkeypatch):
@@ -149,6 +172,11 @@ def test_a_damaged_video_is_said(checkpoint, video, tmp_path, capsys):
         ([], "nothing would be kept: give --out FILE.mp4, --json FILE or --show"),
         (["--out", "a.gif"], "--out a.gif must end in one of .mp4, .avi"),
         (["--out", "VIDEO"], "is the source itself: give another file"),
+        (["--json", "CHECKPOINT"], "is the checkpoint itself: give another file"),
+        (
+            ["--out", "new/a.mp4", "--json", "new/../new/a.mp4"],
+            "--out and --json are the same file, new/a.mp4: give two",
+        ),
         (["--json", "FOLDER"], "is a folder, but must be a file to write"),
         (["--out", "a.mp4", "--every", "0"], "--every 0 must be at least 1"),
         (["--out", "a.mp4", "--max-frames", "0"], "--max-frames 0 must be at least 1"),
@@ -162,7 +190,7 @@ def test_wrong_arguments_end_before_the_model_is_loaded(
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    names = dict(VIDEO=video, FOLDER=tmp_path)
+    names = dict(VIDEO=video, FOLDER=tmp_path, CHECKPOINT=checkpoint)
     with pytest.raises(SystemExit):
         run(checkpoint, video, *[names.get(argument, argument) for argument in arguments])
     assert message in capsys.readouterr().err
