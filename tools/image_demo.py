@@ -10,6 +10,7 @@ interrupted, the records are in DIR/predictions.jsonl, one a line.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -51,16 +52,27 @@ def parse_args(
     if args.out.exists() and not args.out.is_dir():
         parser.error(f"--out {args.out} is a file, but must be a folder to write into")
     try:
-        return parser, args, expand_inputs(args.inputs, args.recursive, exclude=args.out)
+        paths = expand_inputs(args.inputs, args.recursive, exclude=args.out)
     except (ValueError, OSError) as error:
         parser.error(str(error))
+    # Inputs that are named one by one may lie in the output folder.
+    pictures = [overlay_path(args.out, index, path) for index, path in enumerate(paths)]
+    lost = set(map(os.path.realpath, paths)) & set(map(os.path.realpath, pictures))
+    if lost and not args.no_overlays:
+        parser.error(f"{min(lost)} would be replaced by a result: give another --out")
+    return parser, args, paths
 
 
-def write_overlay(folder: Path, result: ImageResult, style: Style) -> None:
+def overlay_path(out: Path, index: int, path: Path) -> Path:
+    """Where the picture of an input goes."""
+    return out / "overlays" / picture_name(index, path)
+
+
+def write_overlay(out: Path, result: ImageResult, style: Style) -> None:
     """Draw and write one picture."""
     picture = displayable(result.image)
     draw_detections(picture, result.record["detections"], style)
-    write_png(folder / picture_name(result.record["image_id"], result.path), picture)
+    write_png(overlay_path(out, result.record["image_id"], result.path), picture)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 skipped.append(result)
                 continue
             if not args.no_overlays:
-                write_overlay(args.out / "overlays", result, cli.drawing_style(args))
+                write_overlay(args.out, result, cli.drawing_style(args))
             # After its picture: a record says that all of its image is done.
             if records is not None:
                 records.add(result.record)

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -23,3 +24,17 @@ def test_lines_become_one_list(tmp_path, count):
     lines_to_json(tmp_path / "a.jsonl", tmp_path / "a.json")
     assert json.loads((tmp_path / "a.json").read_text()) == records
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_lines_stay_until_the_list_has_its_name(tmp_path, monkeypatch):
+    with JsonLines(tmp_path / "a.jsonl") as lines:
+        lines.add(dict(number=1))
+
+    def fail(*_):
+        raise PermissionError("the list is open elsewhere")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(PermissionError):
+        lines_to_json(tmp_path / "a.jsonl", tmp_path / "a.json")
+    assert (tmp_path / "a.jsonl").read_text() == '{"number": 1}\n'
+    assert not (tmp_path / "a.json").exists()

@@ -190,6 +190,21 @@ def test_wrong_arguments_end_before_the_model_is_loaded(
     assert message in capsys.readouterr().err
 
 
+def test_an_input_that_a_result_would_replace(checkpoint, images, tmp_path, capsys, monkeypatch):
+    """An earlier overlay, named as the input, before it would be read."""
+    run(checkpoint, tmp_path / "out", images[0])
+    earlier = tmp_path / "out" / "overlays" / "00000_a.png"
+    before = earlier.read_bytes()
+    monkeypatch.setattr("mmdet_embedmask.inference.cli.load_segmentor", None)
+    with pytest.raises(SystemExit):
+        run(checkpoint, tmp_path / "out", images[2], earlier)
+    message = "out/overlays/00000_a.png would be replaced by a result: give another --out"
+    assert message in capsys.readouterr().err and earlier.read_bytes() == before
+    monkeypatch.undo()
+    run(checkpoint, tmp_path / "out", images[2], earlier, "--no-overlays")
+    assert earlier.read_bytes() == before
+
+
 def test_a_checkpoint_without_config_says_what_to_give(images, tmp_path, capsys):
     import torch
 
