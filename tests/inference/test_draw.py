@@ -4,6 +4,7 @@ from pycocotools import mask as coco_mask
 
 from mmdet_embedmask.inference.draw import Style, draw_detections
 from mmdet_embedmask.visualization.colors import PALETTE, neighbor_colors
+from mmdet_embedmask.visualization.labels import FONT_SCALE, label_size
 from mmdet_embedmask.visualization.overlay import overlay_masks
 
 PLAIN = Style(labels="none", boxes=False)
@@ -67,6 +68,17 @@ def test_class_colors_are_those_of_the_class():
     assert (picture[16, 40] == PALETTE[12 % len(PALETTE)]).all()
 
 
+def test_neighbours_are_told_apart_by_the_columns_between_them():
+    """The second and third are a column apart: touching, the third would be of another colour."""
+    extents = [(60, 36, 76, 52), (9, 29, 18, 34), (19, 18, 36, 35)]
+    rectangles = np.zeros((3, 60, 90), bool)
+    for mask, (x1, y1, x2, y2) in zip(rectangles, extents, strict=True):
+        mask[y1:y2, x1:x2] = True
+    picture = drawn([detection(mask) for mask in rectangles])
+    corners = [tuple(picture[y1, x1].tolist()) for x1, y1, _, _ in extents]
+    assert corners == neighbor_colors(rectangles)
+
+
 def test_boxes_can_be_left_out():
     one = [detection(masks()[0], bbox=[20.0, 10.0, 60.0, 45.0])]
     assert (drawn(one)[10, 20] == 100).all()
@@ -92,6 +104,20 @@ def test_labels_where_there_is_room_or_everywhere(monkeypatch, labels, texts):
     assert written == texts
 
 
+@pytest.mark.parametrize(("name", "text"), [("owl", "owl 0.50"), ("Käuze", "K?uze 0.50")])
+def test_labels_everywhere_stand_above_their_boxes(monkeypatch, name, text):
+    labels = []
+    monkeypatch.setattr(
+        "mmdet_embedmask.inference.draw.draw_label",
+        lambda picture, text, place, *_: labels.append((text, place)),
+    )
+    mask = np.zeros((100, 300), bool)
+    mask[50:90, 20:150] = True
+    drawn([detection(mask) | dict(category=name)], Style("all"), (100, 300))
+    width, height = label_size(text, FONT_SCALE)
+    assert labels == [(text, (20, 50 - height, 20 + width, 50))]
+
+
 def test_labels_are_dark_boxes_with_frames():
     mask = np.zeros((100, 200), bool)
     mask[50:90, 20:150] = True
@@ -108,6 +134,10 @@ def test_large_pictures_have_larger_outlines_and_labels():
     picture = drawn([detection(mask)], Style(boxes=False), (1200, 2000))
     row = (picture[600, 500:520] == PALETTE[0]).all(axis=1)
     assert row.tolist() == [True] * 5 + [False] * 15
+    # Boxes have thinner lines, three pixels here.
+    boxes = drawn([detection(mask)], Style("none"), (1200, 2000))
+    row = (boxes[600, 490:510] == PALETTE[0]).all(axis=1)
+    assert np.flatnonzero(row).tolist() == list(range(9, 15))
     rows = np.flatnonzero((picture[:, 510] == 0).all(axis=1))
     assert 25 < rows[-1] - rows[0] < 50 and rows[-1] < 300
 

@@ -19,6 +19,16 @@ def test_above_then_inside_then_below():
     assert places([[180, 40, 200, 60]], [[(60, 10)]]) == [(0, (140, 30, 200, 40))]
 
 
+def test_places_that_just_fit():
+    # Inside it, all that labels may hide of 10,000 pixels: 1,200.
+    assert places([[50, 0, 150, 100]], [[(60, 20)]]) == [(0, (50, 0, 110, 20))]
+    assert places([[50, 0, 150, 100]], [[(61, 20)]]) == [None]
+    # Below it, down to the lower edge of the picture; above it, from the upper one.
+    assert places([[50, 5, 80, 85]], [[(30, 15)]]) == [(0, (50, 85, 80, 100))]
+    assert places([[50, 5, 80, 86]], [[(30, 15)]]) == [None]
+    assert places([[50, 15, 80, 85]], [[(30, 15)]]) == [(0, (50, 0, 80, 15))]
+
+
 def test_the_shorter_label_where_the_longer_has_no_room():
     boxes = [[10, 60, 40, 95], [45, 45, 75, 75]]
     # Above the first lies the second, below it the picture ends, inside it too much would hide.

@@ -93,11 +93,23 @@ def test_what_cannot_be_decoded_is_said(tmp_path, read):
         read(tmp_path / "float.tif")
 
 
+@pytest.mark.parametrize("error", [AssertionError, OSError, ValueError, cv2.error])
+def test_an_error_of_the_decoder_is_that_of_the_file(tmp_path, read, error):
+    def fail(results):
+        raise error("of the decoder")
+
+    (tmp_path / "a.png").write_bytes(cv2.imencode(".png", quarters())[1].tobytes())
+    read.load = fail
+    with pytest.raises(UnreadableImageError, match="^cannot be decoded$"):
+        read(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("to_float32", [False, True])
 def test_reading_and_the_rest_are_the_pipeline(tmp_path, to_float32):
     path = write_oriented(tmp_path / "photo.jpg", 8, quarters())
     config = demo_config()
-    config.test_dataloader.dataset.pipeline[0].to_float32 = to_float32
+    loader = "LoadImageFromFile" if to_float32 else "mmcv.LoadImageFromFile"
+    config.test_dataloader.dataset.pipeline[0].update(type=loader, to_float32=to_float32)
     read, rest = split_pipeline(config)
     whole = plain_pipeline(config)(dict(img_path=str(path), img_id=0))
     # A video's frame comes as uint8, whatever the config makes of files.
@@ -122,4 +134,7 @@ def test_displayable():
     copy = displayable(image)
     copy[:] = 7
     assert np.array_equal(image, quarters())
-    assert displayable(np.zeros((2, 3, 4), np.uint8)).shape == (2, 3, 3)
+    transparent = displayable(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
+    assert transparent[0].tolist() == [[0, 1, 2], [4, 5, 6], [8, 9, 10]]
+    # OpenCV draws into no other.
+    assert transparent.shape == (2, 3, 3) and transparent.flags.c_contiguous

@@ -40,6 +40,8 @@ def test_folders_inside_folders_only_if_asked_for(tree):
 def test_patterns(tree):
     assert names("in/*.png") == ["in/b.png", "in/x1.png", "in/x[1].png"]
     assert names("in/**/*.JPG") == ["in/a.JPG", "in/sub/a.JPG"]
+    # The folder in/sub matches too.
+    assert names("in/*b*") == ["in/b.png"]
     assert names("in/x[1].png") == ["in/x[1].png"]  # a file, not the pattern of x1.png
 
 

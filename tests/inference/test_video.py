@@ -1,10 +1,13 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from full_disk import full_disk
+from mmengine.structures import InstanceData
 
+from mmdet_embedmask.inference.predictor import Segmentor
 from mmdet_embedmask.inference.video_file import CODECS, VideoFile
-from mmdet_embedmask.inference.video_results import frames_to_come
+from mmdet_embedmask.inference.video_results import frames_to_come, predict_frames
 from mmdet_embedmask.inference.video_source import VideoSource
 from mmdet_embedmask.inference.window import check_display
 
@@ -38,14 +41,17 @@ def test_every_nth_frame(tmp_path):
     assert source.frames_read == 7
 
 
-def test_odd_sizes_lose_nothing(tmp_path):
-    picture = frame(0, (49, 65))
+@pytest.mark.parametrize(
+    ("size", "expected"), [((49, 65), (50, 66)), ((49, 64), (50, 64)), ((48, 65), (48, 66))]
+)
+def test_odd_sizes_lose_nothing(tmp_path, size, expected):
+    picture = frame(0, size)
     picture[-9:, :] = 200
     with VideoFile(tmp_path / "a.mp4", 10) as video:
         video.write(picture)
     with VideoSource(str(tmp_path / "a.mp4")) as source:
         ((_, image),) = source.frames()
-    assert image.shape == (50, 66, 3)
+    assert image.shape == (*expected, 3)
     assert (image[-9:] > 150).all()
 
 
@@ -102,20 +108,88 @@ def test_sources_that_cannot_be_opened(tmp_path, monkeypatch, source, message):
         VideoSource(source)
 
 
-def test_a_source_that_does_not_say_its_speed(tmp_path, monkeypatch):
-    class Camera:
-        def __init__(self, source):
-            assert source == 3
+class Capture:
+    """What OpenCV gives for a source; its third frame is found, but cannot be decoded."""
 
-        def isOpened(self):  # noqa: N802
-            return True
+    fps, count, opened, left, released = 50.0, 100.0, None, 3, False
 
-        def get(self, name):
-            return float("nan") if name == cv2.CAP_PROP_FPS else -1.0
+    def isOpened(self):  # noqa: N802
+        return True
 
-    monkeypatch.setattr(cv2, "VideoCapture", Camera)
-    source = VideoSource("3")
-    assert (source.fps, source.num_frames) == (25.0, None)
+    def get(self, name):
+        return {cv2.CAP_PROP_FPS: self.fps, cv2.CAP_PROP_FRAME_COUNT: self.count}[name]
+
+    def grab(self):
+        self.left -= 1
+        return self.left >= 0
+
+    def retrieve(self):
+        return (True, frame(self.left)) if self.left else (False, None)
+
+    def release(self):
+        self.released = True
+
+
+@pytest.fixture
+def capture(monkeypatch, tmp_path):
+    """The only source that OpenCV opens; the folder has a file "4"."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "4").write_text("a video")
+    only = Capture()
+
+    def open_capture(source):
+        only.opened = source
+        return only
+
+    monkeypatch.setattr(cv2, "VideoCapture", open_capture)
+    return only
+
+
+@pytest.mark.parametrize(
+    ("source", "opened", "num_frames"), [("3", 3, None), ("4", "4", 100)], ids=["webcam", "file"]
+)
+def test_a_number_is_a_webcam_unless_a_file_has_that_name(capture, source, opened, num_frames):
+    video = VideoSource(source)
+    assert capture.opened == opened
+    # What a webcam says of its frames is not to be trusted.
+    assert (video.fps, video.num_frames) == (50.0, num_frames)
+
+
+@pytest.mark.parametrize("fps", [float("nan"), float("inf"), 0.0, -1.0])
+def test_a_source_that_does_not_say_its_speed(capture, fps):
+    capture.fps = fps
+    assert VideoSource("3").fps == 25.0
+
+
+@pytest.mark.parametrize("count", [0.0, -1.0])
+def test_a_file_that_does_not_say_its_length(capture, count):
+    capture.count = count
+    assert VideoSource("4").num_frames is None
+
+
+def test_frames_end_at_one_that_cannot_be_decoded_and_the_source_is_closed(capture):
+    with VideoSource("4") as source:
+        assert [(index, image[0, 0, 0]) for index, image in source.frames()] == [(0, 2), (1, 1)]
+        assert not capture.released
+    assert capture.released
+
+
+def test_a_score_at_the_threshold_stays():
+    def predict(images):
+        (image,) = images
+        found = InstanceData(
+            bboxes=torch.ones(3, 4),
+            scores=torch.tensor([0.75, 0.5, 0.25]),
+            labels=torch.zeros(3, dtype=torch.long),
+            masks=torch.ones(3, *image.shape[:2], dtype=torch.bool),
+        )
+        return [found]
+
+    segmentor = Segmentor(None, predict, ("cat",))
+    (result,) = predict_frames(segmentor, [(6, frame(9))], "a.mp4", 0.5)
+    assert [d["score"] for d in result.record["detections"]] == [0.75, 0.5]
+    assert (result.record["image_id"], result.record["file_name"]) == (6, "a.mp4")
+    assert np.array_equal(result.frame, frame(9))
 
 
 @pytest.mark.parametrize(
