@@ -6,7 +6,7 @@ from mmdet_embedmask.inspection import inspect_batch
 
 
 def test_inspected_masks_and_boxes_are_the_detectors_own():
-    model = build_model().eval()
+    model = build_model(bbox_head=dict(prior_margin=0.4)).eval()
     batch = data_batch([3, 2], size=(61, 77))
     for sample in batch["data_samples"]:
         sample.set_metainfo(dict(ori_shape=(122, 154), scale_factor=(0.5, 0.5)))
@@ -16,6 +16,8 @@ def test_inspected_masks_and_boxes_are_the_detectors_own():
         results = sample.pred_instances
         assert len(results) == 10
         assert torch.equal(inspected.masks(0.5), results.masks)
+        shares = results.masks.float().mean(dim=(1, 2))
+        assert 0 < shares.min() and shares.max() < 1
         assert torch.equal(inspected.original_bboxes(), results.bboxes)
         assert torch.equal(inspected.scores, results.scores)
         assert torch.equal(inspected.labels, results.labels)
@@ -27,9 +29,10 @@ def test_inspected_masks_and_boxes_are_the_detectors_own():
 
 
 def test_selecting_detections_keeps_the_image():
-    model = build_model().eval()
+    model = build_model(bbox_head=dict(prior_margin=0.4)).eval()
     (inspected,) = inspect_batch(model, data_batch([3]))
     kept = inspected.select(torch.tensor([4, 1]))
     assert torch.equal(kept.scores, inspected.scores[[4, 1]])
-    assert torch.equal(kept.masks(0.5), inspected.masks(0.5)[[4, 1]])
+    masks = inspected.masks(0.5)
+    assert torch.equal(kept.masks(0.5), masks[[4, 1]]) and not torch.equal(masks[4], masks[1])
     assert kept.pixel_embedding is inspected.pixel_embedding and kept.meta is inspected.meta

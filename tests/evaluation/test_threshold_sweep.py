@@ -1,6 +1,6 @@
-import numpy as np
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
 from mmengine.runner import Runner
 from pycocotools import mask as coco_mask
 from runs import make_shapes, shapes_config
@@ -12,19 +12,47 @@ from mmdet_embedmask.evaluation.threshold_sweep import (
     build_metrics,
     check_thresholds,
     default_thresholds,
-    masks_at,
     sweep_thresholds,
 )
-from mmdet_embedmask.inspection import InspectedImage, inspect_batch
+from mmdet_embedmask.inspection import InspectedImage
 
 
-def test_masks_at_each_threshold_are_the_detectors_own():
-    model = build_model().eval()
-    (image,) = inspect_batch(model, data_batch([3], size=(61, 77)))
+class Recorder(BaseMetric):
+    """Keeps what it is given, and measures nothing."""
+
+    def process(self, data_batch, data_samples):
+        self.results += data_samples
+
+    def compute_metrics(self, results):
+        self.given = list(results)
+        return {}
+
+
+@pytest.mark.parametrize("mask_resize", ["bilinear", "aligned"])
+def test_each_threshold_is_that_of_the_detector_itself(mask_resize):
+    """Of images that were made smaller, and by masks that are neither empty nor full."""
+    model = build_model(
+        bbox_head=dict(prior_margin=0.4), test_cfg=dict(mask_resize=mask_resize)
+    ).eval()
+    batch = data_batch([3, 2], size=(61, 77))
+    for sample in batch["data_samples"]:
+        sample.set_metainfo(dict(ori_shape=(122, 154), scale_factor=(0.5, 0.5)))
     thresholds = [0.05, 0.3, 0.9]
-    for threshold, encoded in zip(thresholds, masks_at(image, thresholds), strict=True):
-        decoded = np.stack([coco_mask.decode(mask) for mask in encoded]).astype(bool)
-        assert np.array_equal(decoded, image.masks(threshold).numpy())
+    metrics = [Recorder() for _ in thresholds]
+    sweep_thresholds(model, [batch], metrics, thresholds)
+    for threshold, metric in zip(thresholds, metrics, strict=True):
+        model.mask_head.test_cfg.mask_thr = threshold
+        with torch.no_grad():
+            expected = model.test_step(batch)
+        for found, sample in zip(metric.given, expected, strict=True):
+            instances, own = found["pred_instances"], sample.pred_instances
+            assert (found["img_id"], found["ori_shape"]) == (sample.img_id, (122, 154))
+            for name in ("bboxes", "scores", "labels"):
+                assert torch.equal(instances[name], own[name]), name
+            decoded = torch.from_numpy(coco_mask.decode(instances["masks"])).permute(2, 0, 1)
+            assert torch.equal(decoded.bool(), own.masks)
+            shares = own.masks.float().mean(dim=(1, 2))
+            assert ((shares > 0) & (shares < 1)).sum() >= 2, shares
 
 
 def perfect_between(low, high, gt_masks, labels, meta):
@@ -68,7 +96,8 @@ def test_every_threshold_gets_its_own_ap(tmp_path, monkeypatch):
     monkeypatch.setattr("mmdet_embedmask.resize_matrix.MASK_STRIDE", 1)
     thresholds = [0.3, 0.5, 0.7]
     # Settings of the evaluator that are for other evaluations do not get in the way.
-    evaluator = dict(cfg.test_evaluator) | dict(metric_items=["mAP"], prefix="x")
+    others = dict(metric_items=["mAP"], prefix="x", format_only=True, outfile_prefix="results")
+    evaluator = dict(cfg.test_evaluator) | others
     metrics = build_metrics(evaluator, dataset.metainfo, len(thresholds))
     results = sweep_thresholds(None, loader, metrics, thresholds)
     # Below 0.4 every mask is the whole image, from 0.6 on it is empty.
@@ -81,8 +110,9 @@ def test_thresholds_are_checked_and_sorted():
     assert check_thresholds([0.6, 0.5, 0.6]) == [0.5, 0.6]
     assert default_thresholds()[0] == 0.3 and default_thresholds()[-1] == 0.7
     assert len(default_thresholds()) == 21 and 0.52 in default_thresholds()
-    with pytest.raises(ValueError, match="threshold 1.5 must be a probability"):
-        check_thresholds([0.5, 1.5])
+    for threshold in (0.0, 1.0, 1.5, -0.1):
+        with pytest.raises(ValueError, match=f"threshold {threshold} must be a probability"):
+            check_thresholds([0.5, threshold])
     with pytest.raises(ValueError, match="give at least one"):
         check_thresholds([])
 
