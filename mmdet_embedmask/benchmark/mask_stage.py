@@ -1,9 +1,7 @@
 """The mask stage alone, on objects of a chosen size: from the pixel tower's output to masks."""
 
-import multiprocessing
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +16,8 @@ from torch import Tensor
 from ..layers.positions import POSITION_UNIT
 from ..mask_prediction import MaskRecipe, predict_masks
 from .dense_masks import dense_masks
-from .resident_memory import peak_resident_memory, reset_peak, resident_memory
+from .resident_memory import in_new_process, peak_of
+from .stages import read_masks
 
 STRIDE = 8
 EMBED_DIM = 16
@@ -119,15 +118,25 @@ def _condinst(stage: MaskStage) -> Callable[[], Tensor]:
 
 
 @torch.no_grad()
-def time_mask_stages(stage: MaskStage, runs: int, warmup: int) -> dict[str, list[float]]:
-    """Milliseconds of every run of each of `mask_stages`, which run in turns."""
+def time_mask_stages(
+    stage: MaskStage, runs: int, warmup: int, now: Callable[[], float] = time.perf_counter
+) -> dict[str, list[float]]:
+    """Milliseconds of every run of each of `mask_stages`, until its masks have been read once.
+
+    Args:
+        stage: what they are given; they run in turns.
+        runs: measured runs of each.
+        warmup: runs of each before those.
+        now: gives the time in seconds.
+    """
     stages = mask_stages(stage)
     times: dict[str, list[float]] = {name: [] for name in stages}
     for turn in range(warmup + runs):
         for name, run in stages.items():
-            start = time.perf_counter()
+            start = now()
             result = run()
-            elapsed = (time.perf_counter() - start) * 1000
+            read_masks(result)
+            elapsed = (now() - start) * 1000
             del result
             if turn >= warmup:
                 times[name].append(elapsed)
@@ -136,21 +145,11 @@ def time_mask_stages(stage: MaskStage, runs: int, warmup: int) -> dict[str, list
 
 def mask_stage_memory(stage: MaskStage, threads: int) -> dict[str, int]:
     """Peak resident bytes of each of `mask_stages` beyond its inputs, each in a new process."""
-    context = multiprocessing.get_context("spawn")
-    memory = {}
-    for name in mask_stages(stage):
-        with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-            memory[name] = pool.submit(_peak, stage, name, threads).result()
-    return memory
+    return {name: in_new_process(_peak, stage, name, threads) for name in mask_stages(stage)}
 
 
 @torch.no_grad()
 def _peak(stage: MaskStage, name: str, threads: int) -> int:
     torch.set_num_threads(threads)
     run = mask_stages(stage)[name]
-    reset_peak()
-    before = resident_memory()
-    result = run()
-    peak = peak_resident_memory() - before
-    del result
-    return peak
+    return peak_of(lambda: read_masks(run()))

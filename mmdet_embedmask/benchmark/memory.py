@@ -1,15 +1,13 @@
 """Memory of one inference, in a process of its own."""
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 
 from .detectors import DetectorSpec, ImageSpec, prepare
-from .resident_memory import peak_resident_memory, reset_peak, resident_memory
+from .resident_memory import in_new_process, peak_resident_memory, reset_peak, resident_memory
 from .stages import Subject, watched_methods
 
 
@@ -31,17 +29,13 @@ def inference_memory(
 ) -> InferenceMemory:
     """Measure a detector's first inference in a new process.
 
-    In a process that has run before, memory that it keeps for later would hide a peak.
-
     Args:
         spec: the detector.
         image: what it runs on.
         score_thr: see `prepare`.
         threads: CPU threads of torch.
     """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return pool.submit(_measure, spec, image, score_thr, threads).result()
+    return in_new_process(_measure, spec, image, score_thr, threads)
 
 
 def _measure(

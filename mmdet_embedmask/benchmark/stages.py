@@ -16,9 +16,10 @@ from .clocks import Clock
 
 STAGES = ("backbone", "neck", "heads", "boxes", "mask head", "masks", "encoding", "rest")
 """'heads' predict classes and boxes (of Mask R-CNN the second stage too), 'boxes' decodes and
-suppresses, 'mask head' is the network of the masks, 'masks' brings them to the original size,
-'encoding' are COCO's run lengths where they are asked for and not made by 'masks', 'rest' all else.
-RTMDet-Ins suppresses boxes in 'masks', SOLOv2 has no boxes."""
+suppresses, 'mask head' is the network of the masks, 'masks' brings them to the original size and
+reads bitmaps once (see `read_masks`), 'encoding' are COCO's run lengths where they are asked for
+and not made by 'masks', 'rest' all else. RTMDet-Ins suppresses boxes in 'masks', SOLOv2 has no
+boxes."""
 
 TIMED_METHODS = (
     ("backbone", "forward", "backbone"),
@@ -39,6 +40,17 @@ TIMED_METHODS = (
 """Module and method of MMDetection's detectors, and the stage that it is."""
 
 
+def read_masks(masks: Any) -> None:
+    """Read bitmaps (K, H, W) once, as whoever wants them will; run lengths are left alone.
+
+    The system maps a page only when it is first used. A bitmap whose empty parts were never written
+    is returned early, and its first reader waits: that is time which the masks take.
+    """
+    if torch.is_tensor(masks) and masks.numel():
+        # Of all reductions the one that takes hardly longer than the reading.
+        masks.view(torch.uint8).max()
+
+
 class StageWatch(Protocol):
     """Is told when a stage begins and ends."""
 
@@ -48,7 +60,7 @@ class StageWatch(Protocol):
 
 @dataclass
 class StageClock:
-    """Attributes time to stages; of nested ones to the inner.
+    """Attributes the time of one run to stages; of nested ones to the inner.
 
     Args:
         clock: takes the times.
@@ -74,12 +86,11 @@ class StageClock:
         self._labels.append(self._running[-1])
 
     def start(self) -> None:
-        """Begin a run."""
-        self._labels.clear()
+        """Begin the run."""
         self.clock.mark()
 
     def stop(self) -> dict[str, float]:
-        """End the run: milliseconds of each of STAGES."""
+        """End it: milliseconds of each of STAGES."""
         self._switch()
         times = dict.fromkeys(STAGES, 0.0)
         for name, milliseconds in zip(self._labels, self.clock.intervals(), strict=True):
@@ -143,15 +154,24 @@ class Subject:
 
     @torch.no_grad()
     def predict(self, watch: StageWatch | None = None) -> SampleList:
-        """Predict once; if run lengths are wanted, bitmaps are encoded, which the watch is told."""
+        """Predict once; bitmaps are read, or encoded if run lengths are wanted.
+
+        Args:
+            watch: is told of either.
+        """
         inputs, samples = self.data["inputs"], self.data["data_samples"]
         with torch.autocast(inputs.device.type, enabled=self.amp):
             samples = self.model.predict(inputs, samples)
         for sample in samples:
             masks = sample.pred_instances.get("masks")
-            if self.run_lengths and torch.is_tensor(masks):
-                with nullcontext() if watch is None else watch.stage("encoding"):
+            if not torch.is_tensor(masks):
+                continue
+            name = "encoding" if self.run_lengths else "masks"
+            with nullcontext() if watch is None else watch.stage(name):
+                if self.run_lengths:
                     sample.pred_instances.masks = encode_mask_results(masks.cpu().numpy())
+                else:
+                    read_masks(masks)
         return samples
 
 

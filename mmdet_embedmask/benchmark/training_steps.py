@@ -1,9 +1,7 @@
 """Time and memory of training steps on generated ground truth."""
 
-import multiprocessing
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +16,7 @@ from mmengine.structures import InstanceData
 from tqdm import trange
 
 from .detectors import load_detector_config
-from .resident_memory import peak_resident_memory, reset_peak, resident_memory
+from .resident_memory import in_new_process, peak_of
 
 EXTENTS = (0.05, 0.4)
 """Smallest and largest width and height of an object as a part of the image's; drawn so that small
@@ -110,32 +108,43 @@ class Trainer:
 
 
 def time_training(
-    configs: Sequence[str], batch: TrainingBatch, runs: int, warmup: int
+    configs: Sequence[str],
+    batch: TrainingBatch,
+    runs: int,
+    warmup: int,
+    now: Callable[[], float] = time.perf_counter,
 ) -> list[list[float]]:
-    """Seconds of every iteration of every detector; they run in turns."""
+    """Seconds of every iteration of every detector; they run in turns.
+
+    Args:
+        configs: of the detectors.
+        batch: what they learn from.
+        runs: measured iterations of each.
+        warmup: iterations of each before those.
+        now: gives the time in seconds.
+    """
     trainers = [Trainer(config, batch) for config in configs]
     times: list[list[float]] = [[] for _ in configs]
     for turn in trange(warmup + runs, unit="turn", disable=None):
         for index, trainer in enumerate(trainers):
-            start = time.perf_counter()
+            start = now()
             trainer.step()
             if turn >= warmup:
-                times[index].append(time.perf_counter() - start)
+                times[index].append(now() - start)
     return times
 
 
 def training_memory(config: str, batch: TrainingBatch, threads: int) -> int:
     """Peak resident bytes of two iterations in a new process, beyond model and batch."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
-        return pool.submit(_peak, config, batch, threads).result()
+    return in_new_process(_peak, config, batch, threads)
 
 
 def _peak(config: str, batch: TrainingBatch, threads: int) -> int:
     torch.set_num_threads(threads)
     trainer = Trainer(config, batch)
-    reset_peak()
-    before = resident_memory()
-    trainer.step()
-    trainer.step()
-    return peak_resident_memory() - before
+
+    def two_steps() -> None:
+        trainer.step()
+        trainer.step()
+
+    return peak_of(two_steps)

@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 import torch
 from mmengine.config import Config
-from runs import CONFIGS
 from tiny import model_cfg
 
 from mmdet_embedmask.benchmark.detectors import (
@@ -15,7 +14,6 @@ from mmdet_embedmask.benchmark.detectors import (
     prepare,
     random_image,
 )
-from mmdet_embedmask.benchmark.memory import memory_of
 from mmdet_embedmask.detector import build_detector
 
 
@@ -104,18 +102,3 @@ def test_a_config_without_a_detector(tmp_path):
 def test_a_noise_image_tells_how_it_was_resized():
     (sample,) = random_image(40, 60, original_size=(80, 90))["data_samples"]
     assert sample.ori_shape == (80, 90) and sample.scale_factor == (60 / 90, 40 / 80)
-
-
-@pytest.mark.parametrize("name", ["embedmask", "condinst"])
-def test_memory_of_the_masks_is_beyond_the_networks(name):
-    """100 masks of 1000 x 1000 pixels: dense ones are 100 MB, and floats before that."""
-    folder = CONFIGS if name == "embedmask" else CONFIGS / "peers"
-    small = {"model.backbone.base_channels": 32, "model.neck.in_channels": [32, 64, 128, 256]}
-    path = str(folder / f"{name}_r18_fpn_dsb2018.py")
-    spec = DetectorSpec(path, cfg_options=small, instances=100, run_lengths=True)
-    memory = memory_of(prepare(spec, ImageSpec((128, 128), original_size=(1000, 1000))))
-    masks = memory.whole - memory.network
-    if name == "embedmask":
-        assert masks < 60e6
-    else:
-        assert masks > 400e6

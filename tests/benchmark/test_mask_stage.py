@@ -2,7 +2,13 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from mmdet_embedmask.benchmark.mask_stage import MaskStage, mask_stages, time_mask_stages
+from mmdet_embedmask.benchmark import mask_stage
+from mmdet_embedmask.benchmark.mask_stage import (
+    MaskStage,
+    mask_stage_memory,
+    mask_stages,
+    time_mask_stages,
+)
 from mmdet_embedmask.mask_prediction import MaskRecipe
 
 # Of pycocotools, about its own arrays.
@@ -31,7 +37,34 @@ def test_every_stage_makes_the_same_masks():
     assert not made
 
 
-def test_all_run_in_turns():
-    times = time_mask_stages(STAGE, runs=2, warmup=1)
-    assert list(times) == list(mask_stages(STAGE))
-    assert all(len(runs) == 2 and min(runs) > 0 for runs in times.values())
+def test_all_run_in_turns_until_their_masks_have_been_read(monkeypatch):
+    """By a clock that the work moves on; the first turn is not kept."""
+    time, log = [0.0], []
+
+    def work(name, seconds):
+        def run():
+            time[0] += seconds * (1 + log.count(name))
+            log.append(name)
+            return name
+
+        return run
+
+    def read(masks):
+        log.append(f"read {masks}")
+        time[0] += 0.5
+
+    monkeypatch.setattr(mask_stage, "mask_stages", lambda _: dict(a=work("a", 1), b=work("b", 8)))
+    monkeypatch.setattr(mask_stage, "read_masks", read)
+    times = time_mask_stages(STAGE, runs=2, warmup=1, now=lambda: time[0])
+    assert times == dict(a=[2500, 3500], b=[16500, 24500])
+    assert log == ["a", "read a", "b", "read b"] * 3
+
+
+def test_memory_is_of_one_stage_each_with_its_masks_read(monkeypatch):
+    read = []
+    monkeypatch.setattr(mask_stage, "in_new_process", lambda function, *args: function(*args))
+    monkeypatch.setattr(mask_stage, "mask_stages", lambda _: dict(a=lambda: "masks", b=lambda: 2))
+    monkeypatch.setattr(mask_stage, "read_masks", read.append)
+    monkeypatch.setattr(mask_stage, "peak_of", lambda run: [run(), len(read)][1])
+    assert mask_stage_memory(STAGE, threads=torch.get_num_threads()) == dict(a=1, b=2)
+    assert read == ["masks", 2]

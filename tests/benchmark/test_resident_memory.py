@@ -1,9 +1,12 @@
+import mmap
 import os
 
-import numpy as np
 import pytest
 
+from mmdet_embedmask.benchmark import resident_memory as module
 from mmdet_embedmask.benchmark.resident_memory import (
+    in_new_process,
+    peak_of,
     peak_resident_memory,
     reset_peak,
     resident_memory,
@@ -12,18 +15,64 @@ from mmdet_embedmask.benchmark.resident_memory import (
 MB = 2**20
 
 
-def test_the_peak_is_what_was_held_since_the_reset():
+@pytest.fixture
+def linux(tmp_path, monkeypatch):
+    """A folder like Linux's /proc, whose only process holds what a test lets it hold."""
+    process = tmp_path / "self"
+    process.mkdir()
+    monkeypatch.setattr(module, "PROC", tmp_path)
+
+    def hold(now, peak):
+        lines = ["Name:\tpython", f"VmHWM:\t  {peak} kB", f"VmRSS:\t  {now} kB", "Threads:\t1"]
+        (process / "status").write_text("\n".join(lines))
+
+    hold.reset = process / "clear_refs"
+    return hold
+
+
+def test_memory_is_read_in_bytes(linux, tmp_path):
+    linux(now=3, peak=5)
+    assert (resident_memory(), peak_resident_memory()) == (3 * 1024, 5 * 1024)
+    reset_peak()
+    assert linux.reset.read_text() == "5"
+    # What is left of a process that has ended.
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "status").write_text("Name:\tpython\nState:\tZ (zombie)\n")
+    with pytest.raises(ProcessLookupError, match="process 7 has ended"):
+        resident_memory(7)
+    with pytest.raises(FileNotFoundError):
+        peak_resident_memory(8)
+
+
+def test_a_peak_is_that_of_the_call_beyond_what_was_held(linux):
+    linux(now=1000, peak=9000)
+
+    def run():
+        assert linux.reset.exists()
+        linux(now=1500, peak=4000)
+
+    assert peak_of(run) == 3000 * 1024
+
+
+def test_linux_counts_what_is_used():
+    """Lower bounds alone: what else the process holds is not in our hands."""
     reset_peak()
     before = resident_memory()
-    held = np.ones(300 * MB, np.uint8)
-    assert resident_memory() - before > 290 * MB
-    del held
-    assert resident_memory() - before < 50 * MB
-    assert 290 * MB < peak_resident_memory() - before < 350 * MB
+    with mmap.mmap(-1, 64 * MB) as held:
+        held.write(b"x" * (64 * MB))
+        assert resident_memory(os.getpid()) - before > 50 * MB
+    peak = peak_resident_memory(os.getpid())
+    assert peak - before > 50 * MB
     reset_peak()
-    assert peak_resident_memory(os.getpid()) - before < 50 * MB
+    assert peak - peak_resident_memory() > 40 * MB
 
 
-def test_a_process_that_is_not_there():
-    with pytest.raises(OSError):
-        peak_resident_memory(2**22 + 1)
+def test_a_new_process_keeps_no_freed_memory(monkeypatch):
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    assert in_new_process(os.getenv, "MALLOC_MMAP_THRESHOLD_") == "65536"
+    assert "MALLOC_MMAP_THRESHOLD_" not in os.environ
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "99")
+    assert in_new_process(os.getpid) != os.getpid()
+    assert os.environ["MALLOC_MMAP_THRESHOLD_"] == "99"
+    with pytest.raises(ZeroDivisionError):
+        in_new_process(divmod, 1, 0)

@@ -1,21 +1,26 @@
+from contextlib import contextmanager
 from itertools import accumulate
 
 import pytest
 import torch
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from pycocotools import mask as coco_mask
 from runs import CONFIGS
 from tiny import build_model, data_batch
 
+from mmdet_embedmask.benchmark import stages
 from mmdet_embedmask.benchmark.clocks import WallClock, clock_for
 from mmdet_embedmask.benchmark.detectors import DetectorSpec, ImageSpec, prepare
 from mmdet_embedmask.benchmark.stages import (
     STAGES,
     StageClock,
     Subject,
+    read_masks,
     time_once,
     time_stages,
     watched_methods,
 )
+from mmdet_embedmask.mask_prediction import _empty_masks
 
 # Of pycocotools, about its own arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -28,6 +33,11 @@ def subject_of(model, batch, **options):
     return Subject("tiny", model, data, clock_for(data["inputs"].device), **options)
 
 
+def real_masks():
+    """A model whose untrained masks are neither empty nor full."""
+    return build_model(bbox_head=dict(prior_margin=0.4)).eval()
+
+
 def resized_batch(images=2):
     """Images of half their original size, which is no multiple of anything."""
     batch = data_batch([0] * images, size=(61, 77))
@@ -38,53 +48,127 @@ def resized_batch(images=2):
 
 @pytest.mark.parametrize("amp", [False, True])
 def test_timing_changes_nothing_of_the_prediction(amp):
-    subject = subject_of(build_model().eval(), resized_batch(), amp=amp)
+    subject = subject_of(real_masks(), resized_batch(), amp=amp)
     with torch.no_grad(), torch.autocast("cpu", enabled=amp):
         expected = [s.pred_instances for s in subject.model(**subject.data, mode="predict")]
         expected = [found[:] for found in expected]
-    stages, samples = time_once(subject)
+    times, samples = time_once(subject)
     for found, sample in zip(expected, samples, strict=True):
         assert len(found) == 10
         for key in ("bboxes", "scores", "labels", "masks"):
             assert torch.equal(sample.pred_instances[key], found[key]), key
-    assert tuple(stages) == STAGES
-    ran = {name for name, milliseconds in stages.items() if milliseconds > 0}
+        assert 0.01 < found.masks.float().mean() < 0.5
+    assert tuple(times) == STAGES
+    ran = {name for name, milliseconds in times.items() if milliseconds > 0}
     assert ran == set(STAGES) - {"encoding"}
     # Nothing of the clock is left behind.
     assert not [m for m in subject.model.modules() if "forward" in vars(m)]
 
 
 def test_run_lengths_are_encoded_where_they_are_wanted():
-    bitmaps = subject_of(build_model().eval(), resized_batch(1))
+    bitmaps = subject_of(real_masks(), resized_batch(1))
     masks = bitmaps.predict()[0].pred_instances.masks
+    assert 0.01 < masks.float().mean() < 0.5
     encoded = subject_of(bitmaps.model, resized_batch(1), run_lengths=True)
-    stages, (sample,) = time_once(encoded)
-    assert stages["encoding"] > 0
+    times, (sample,) = time_once(encoded)
+    assert times["encoding"] > 0
     decoded = torch.from_numpy(coco_mask.decode(sample.pred_instances.masks)).permute(2, 0, 1)
     assert torch.equal(decoded.bool(), masks)
     # EmbedMask's own need no encoding.
     bitmaps.model.mask_head.test_cfg.mask_format = "rle"
-    stages, (own,) = time_once(encoded)
-    assert stages["encoding"] == 0
+    times, (own,) = time_once(encoded)
+    assert times["encoding"] == 0
     assert own.pred_instances.masks == sample.pred_instances.masks
 
 
+class Recorder:
+    """Notes the stages in their order, inner ones after a dot."""
+
+    def __init__(self):
+        self.entered, self.running = [], []
+
+    @contextmanager
+    def stage(self, name):
+        self.running.append(name)
+        self.entered.append(".".join(self.running))
+        yield
+        self.running.pop()
+
+
+RESNET = {"model.backbone.base_channels": 32, "model.neck.in_channels": [32, 64, 128, 256]}
+SMALL = {
+    "condinst": RESNET,
+    "solov2": RESNET | {"model.mask_head.stacked_convs": 1},
+    "mask-rcnn": RESNET | {"model.roi_head.bbox_head.fc_out_channels": 16},
+    "rtmdet": {
+        "model.backbone.deepen_factor": 0.167,
+        "model.backbone.widen_factor": 0.125,
+        "model.neck.in_channels": [32, 64, 128],
+        "model.neck.out_channels": 16,
+        "model.bbox_head.in_channels": 16,
+        "model.bbox_head.feat_channels": 16,
+    },
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "options", "stages"),
+    ("name", "expected"),
     [
-        ("condinst", {}, {"neck", "heads", "boxes", "mask head", "masks"}),
-        ("solov2", {}, {"neck", "mask head", "masks"}),
+        ("condinst", ["heads", "boxes", "mask head", "masks"]),
+        ("solov2", ["mask head", "masks"]),
+        # The second "heads" are those of the boxes that the first propose.
+        ("mask-rcnn", ["heads", "boxes", "heads", "heads.boxes", "mask head", "masks"]),
+        # Masks are made of the boxes that remain, which "boxes" asks for.
+        ("rtmdet", ["heads", "heads.mask head", "boxes", "boxes.masks"]),
     ],
 )
-def test_other_detectors_run_in_the_same_stages(name, options, stages):
-    small = {"model.backbone.base_channels": 32, "model.neck.in_channels": [32, 64, 128, 256]}
-    spec = DetectorSpec(
-        str(PEERS / f"{name}_r18_fpn_dsb2018.py"), cfg_options=small | options, instances=5
+def test_other_detectors_run_in_the_same_stages(monkeypatch, name, expected):
+    def pooled(extractor, features, rois, *_):
+        return rois.new_zeros(
+            len(rois), extractor.out_channels, *extractor.roi_layers[0].output_size
+        )
+
+    # It needs torchvision or compiled MMCV, and is no stage.
+    monkeypatch.setattr(SingleRoIExtractor, "forward", pooled)
+    config = str(PEERS / f"{name}_r18_fpn_dsb2018.py")
+    if name == "rtmdet":
+        config = "mmdet::rtmdet/rtmdet-ins_tiny_8xb32-300e_coco.py"
+    subject = prepare(
+        DetectorSpec(config, cfg_options=SMALL[name], instances=5), ImageSpec((64, 96))
     )
-    subject = prepare(spec, ImageSpec((96, 128)))
-    times, samples = time_once(subject)
-    assert {stage for stage, time in times.items() if time > 0} == stages | {"backbone", "rest"}
-    assert len(samples[0].pred_instances) == 5
+    recorder = Recorder()
+    with watched_methods(subject.model, recorder):
+        (sample,) = subject.predict(recorder)
+    # At last the masks are read.
+    assert recorder.entered == ["backbone", "neck", *expected, "masks"]
+    assert len(sample.pred_instances) == 5
+
+
+def test_bitmaps_are_read_within_the_time_of_the_masks(monkeypatch):
+    read = []
+    recorder = Recorder()
+    monkeypatch.setattr(
+        stages, "read_masks", lambda masks: read.append((masks.shape, list(recorder.running)))
+    )
+    subject_of(build_model().eval(), resized_batch()).predict(recorder)
+    assert read == [((10, 122, 154), ["masks"])] * 2
+
+
+def test_reading_touches_every_page():
+    resource = pytest.importorskip("resource")
+    masks = _empty_masks((4, 8192, 8192), torch.device("cpu"))
+    huge_pages = masks.numel() // 2**21
+
+    def faults():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        read_masks(masks)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    first, second = faults(), faults()
+    assert first >= huge_pages > second
+    # What has no pixels, and what has no bitmaps.
+    read_masks(masks[:0])
+    read_masks([dict(size=[2, 2], counts=b"04")])
 
 
 def test_time_goes_to_the_innermost_stage():

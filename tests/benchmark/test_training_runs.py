@@ -3,6 +3,8 @@ import sys
 
 import pytest
 
+from mmdet_embedmask.benchmark import training_runs
+from mmdet_embedmask.benchmark.resident_memory import peak_resident_memory
 from mmdet_embedmask.benchmark.training_runs import (
     final_metrics,
     finished_run,
@@ -62,10 +64,34 @@ def test_a_run_without_iterations_or_gpu(tmp_path):
         seconds_per_iteration(tmp_path)
 
 
-def test_the_memory_is_that_of_the_process_itself(tmp_path):
+HOLD = """
+import sys, time
+from pathlib import Path
+megabytes, folder = int(sys.argv[1]), Path(sys.argv[2])
+held = b"x" * (megabytes * 2**20)
+(folder / "held").touch()
+while not (folder / "seen").exists():
+    time.sleep(0.01)
+print("done")
+"""
+
+
+def test_the_memory_is_that_of_the_process_itself(tmp_path, monkeypatch):
+    """Each holds its memory until it has been looked at, however long that takes."""
+    monkeypatch.setattr(training_runs, "SECONDS_BETWEEN_READINGS", 0.01)
+
     def hold(megabytes):
-        code = f"import time; held = b'x' * ({megabytes} * 2**20); time.sleep(1); print('done')"
-        return run_training([sys.executable, "-c", code], tmp_path / str(megabytes))
+        folder = tmp_path / str(megabytes)
+
+        def look(pid):
+            held = (folder / "held").exists()
+            peak = peak_resident_memory(pid)
+            if held:
+                (folder / "seen").touch()
+            return peak
+
+        monkeypatch.setattr(training_runs, "peak_resident_memory", look)
+        return run_training([sys.executable, "-c", HOLD, str(megabytes), str(folder)], folder)
 
     large, small = hold(200), hold(1)
     assert 195 * 2**20 < large - small < 205 * 2**20

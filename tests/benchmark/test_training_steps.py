@@ -4,6 +4,7 @@ from mmengine.config import Config
 from runs import CONFIGS
 from tiny import model_cfg
 
+from mmdet_embedmask.benchmark import training_steps
 from mmdet_embedmask.benchmark.training_steps import (
     Trainer,
     TrainingBatch,
@@ -59,10 +60,48 @@ def test_a_loss_that_is_not_finite_is_told(tiny):
         trainer.step()
 
 
-def test_detectors_run_in_turns(tiny):
-    times = time_training([tiny, tiny], BATCH, runs=2, warmup=1)
-    assert [len(runs) for runs in times] == [2, 2] and min(min(runs) for runs in times) > 0
+class FakeTrainer:
+    """Each step takes one second more than the one before; that of "b" ten times as long."""
+
+    time, log = 0.0, ()
+
+    def __init__(self, config, batch):
+        assert batch is BATCH
+        self.config, self.steps = config, 0
+
+    def step(self):
+        self.steps += 1
+        FakeTrainer.log += (self.config,)
+        FakeTrainer.time += self.steps * {"a": 1, "b": 10}[self.config]
 
 
+@pytest.fixture
+def fake_trainer(monkeypatch):
+    monkeypatch.setattr(training_steps, "Trainer", FakeTrainer)
+    monkeypatch.setattr(FakeTrainer, "log", ())
+
+
+def test_detectors_run_in_turns_and_the_first_steps_do_not_count(fake_trainer):
+    now = lambda: FakeTrainer.time  # noqa: E731
+    assert time_training(["a", "b"], BATCH, 2, warmup=1, now=now) == [[2, 3], [20, 30]]
+    assert FakeTrainer.log == ("a", "b") * 3
+
+
+def test_memory_is_that_of_two_steps(fake_trainer, monkeypatch):
+    def peak_of(run):
+        before = len(FakeTrainer.log)
+        run()
+        return 1000 + len(FakeTrainer.log) - before
+
+    monkeypatch.setattr(training_steps, "peak_of", peak_of)
+    monkeypatch.setattr(training_steps, "in_new_process", lambda function, *args: function(*args))
+    assert training_memory("a", BATCH, threads=torch.get_num_threads()) == 1002
+
+
+@pytest.mark.slow
 def test_memory_is_measured_in_a_new_process(tiny):
-    assert 1e6 < training_memory(tiny, BATCH, threads=1) < 1e9
+    """Twice the same, and more for more objects' masks."""
+    few, again = (training_memory(tiny, BATCH, threads=1) for _ in range(2))
+    many = training_memory(tiny, TrainingBatch(2, 40, (96, 128)), threads=1)
+    assert 1e6 < few < 1e8 and abs(few - again) < 2e6
+    assert many > few
