@@ -38,12 +38,36 @@ def trained(ablation, monkeypatch):
     return commands
 
 
-def rows(*names):
-    return [str(CONFIGS / "ablations" / f"embedmask_r50_fpn_1x_coco_{name}.py") for name in names]
+BOTH_HEADS = """
+_base_ = "base.py"
+model = dict(bbox_head=dict({setting}), mask_head=dict({setting}))
+"""
+METAFILE = """
+Models:
+  - Name: base_d4
+    Results: [{Task: Instance Segmentation, Dataset: COCO minival, Metrics: {mask AP: 34.4}}]
+"""
 
 
-def test_every_row_and_seed_is_trained_once_with_its_settings(ablation, trained, tmp_path, capsys):
-    command = [str(CONFIG), "--work-dir", str(tmp_path), "--rows", *rows("d4", "spatial-free")]
+@pytest.fixture
+def rows(tmp_path):
+    """Options that name a small base and two rows: COCO's configs take seconds to read."""
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    head = "dict(embed_dim=16, embedding='both')"
+    (folder / "base.py").write_text(f"model = dict(bbox_head={head}, mask_head={head})\n")
+    (folder / "metafile.yml").write_text(METAFILE)
+    for name, setting in (("d4", "embed_dim=4"), ("spatial-free", "embedding='spatial_free'")):
+        (folder / f"base_{name}.py").write_text(BOTH_HEADS.format(setting=setting))
+    named = [folder / f"base_{name}.py" for name in ("d4", "spatial-free")]
+    options = ["--rows", *named, "--base", folder / "base.py", "--metafile"]
+    return [str(option) for option in (*options, folder / "metafile.yml")]
+
+
+def test_every_row_and_seed_is_trained_once_with_its_settings(
+    ablation, trained, tmp_path, capsys, rows
+):
+    command = [str(CONFIG), "--work-dir", str(tmp_path), *rows]
     ablation.main([*command, "--seeds", "0", "2", "--cfg-options", "train_cfg.max_iters=7"])
     assert len(trained) == 6
     assert all(c[0] == sys.executable and c[1].endswith("train.py") for c in trained)
@@ -71,10 +95,10 @@ def test_every_row_and_seed_is_trained_once_with_its_settings(ablation, trained,
     assert len(trained) == 9
 
 
-def test_a_failed_run_names_its_output(ablation, monkeypatch, tmp_path):
+def test_a_failed_run_names_its_output(ablation, monkeypatch, tmp_path, rows):
     monkeypatch.setattr(ablation, "TOOLS", tmp_path)  # where there is no train.py
     with pytest.raises(SystemExit, match=r"base.seed_0: .* code 2, see .*output.txt"):
-        ablation.main([str(CONFIG), "--work-dir", str(tmp_path), "--seeds", "0"])
+        ablation.main([str(CONFIG), "--work-dir", str(tmp_path), "--seeds", "0", *rows])
 
 
 def test_a_missing_config_is_named(ablation, tmp_path, capsys):

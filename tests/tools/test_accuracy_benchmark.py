@@ -10,7 +10,6 @@ from runs import CONFIGS
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = str(CONFIGS / "embedmask_r18_fpn_dsb2018.py")
-PEER = str(CONFIGS / "peers" / "condinst_r18_fpn_dsb2018.py")
 
 
 @pytest.fixture
@@ -40,13 +39,34 @@ def trained(tool, monkeypatch):
     return configs
 
 
+SMALL = """
+dataset = dict(type="CocoDataset", ann_file="own.json", data_prefix=dict(img="own/"))
+train_dataloader = dict(batch_size=8, dataset=dataset)
+val_dataloader = dict(batch_size=1, dataset=dataset)
+test_dataloader = dict(batch_size=1, dataset=dataset)
+val_evaluator = dict(type="CocoMetric", ann_file="own.json")
+test_evaluator = dict(type="CocoMetric", ann_file="own.json")
+train_cfg = dict(max_iters=300, val_interval=300)
+optim_wrapper = dict(optimizer=dict(lr=0.1))
+param_scheduler = [dict(type="LinearLR", begin=0, end=300)]
+"""
+
+
+def small_config(path, detector):
+    """A config with what the tool reads and changes: large ones take a second to format."""
+    path.write_text(f"model = dict(type='{detector}', bbox_head=dict(num_classes=80))\n{SMALL}")
+    return str(path)
+
+
 def test_every_detector_and_seed_is_trained_once_on_the_data(tool, trained, tmp_path, capsys):
+    ours = small_config(tmp_path / "ours.py", "EmbedMask")
+    peer = small_config(tmp_path / "peer.py", "CondInst")
     data = {}
     for name in ("train", "val"):
         (tmp_path / name).mkdir()
         data[name] = [str(tmp_path / f"{name}.json"), str(tmp_path / name)]
         Path(data[name][0]).write_text(json.dumps(dict(categories=[dict(name="a")] * 3)))
-    command = [OURS, PEER, "--work-dir", str(tmp_path / "runs"), "--iterations", "60"]
+    command = [ours, peer, "--work-dir", str(tmp_path / "runs"), "--iterations", "60"]
     command += ["--batch-size", "3", "--train", *data["train"], "--val", *data["val"]]
     tool.main([*command, "--seeds", "0", "2", "--cfg-options", "optim_wrapper.optimizer.lr=0.5"])
     assert [(c.model.type, c.randomness.seed) for c in trained] == [
