@@ -124,6 +124,7 @@ def test_after_an_error_nothing_looks_finished(checkpoint, video, tmp_path):
     assert len(frames(unfinished)[1]) == len(records(unfinished_lines)) == 2
 
 
+@pytest.mark.usefixtures("capsys")  # what is printed would go to a file otherwise
 def test_on_a_full_disk_an_earlier_video_stays(checkpoint, video, tmp_path):
     out = tmp_path / "out.mp4"
     out.write_text("earlier")
