@@ -83,10 +83,19 @@ def compare_records(
         stored: of the release.
         found: now.
         test_cfg: of the model; says where detections are cut off.
+
+    Raises:
+        ValueError: if it does not.
     """
+    for name in ("score_thr", "max_per_img"):
+        if name not in test_cfg:
+            raise ValueError(
+                f"model.test_cfg has no {name}, so that nothing says where this detector cuts its "
+                "detections off: its predictions cannot be compared"
+            )
     cut = test_cfg.score_thr
     for records in (stored, found):
-        if len(records) >= test_cfg.max_per_img:
+        if 0 < test_cfg.max_per_img <= len(records):
             cut = max(cut, min(record["score"] for record in records))
     pairs, missing = [], 0
     for ours, others in ((stored, found), (found, stored)):
