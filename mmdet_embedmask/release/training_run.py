@@ -17,17 +17,17 @@ class RunRecord:
     """The part of a run's folder that belongs to one checkpoint.
 
     Args:
-        log: the log as text.
-        scalars: the figures of the log, one JSON object a line.
         metrics: COCO's figures of the evaluation at the checkpoint, by name; 0 to 1, or -1 where
             there is nothing to measure.
+        log: the log as text; None for a checkpoint that no run has left, such as a converted one.
+        scalars: the figures of the log, one JSON object a line; None where there is no log.
         memory: the most that torch held on the GPU in MB; None for a run without one.
     """
 
-    log: Path
-    scalars: Path
     metrics: dict[str, float]
-    memory: int | None
+    log: Path | None = None
+    scalars: Path | None = None
+    memory: int | None = None
 
 
 def read_run(work_dir: Path, iteration: int, metrics: Path | None = None) -> RunRecord:
@@ -48,9 +48,7 @@ def read_run(work_dir: Path, iteration: int, metrics: Path | None = None) -> Run
             f"{work_dir} holds no training log (*/vis_data/scalars.json): give the run's folder "
             "with --work-dir"
         )
-    given = None if metrics is None else _coco_figures(json.loads(metrics.read_text()))
-    if given == {}:
-        raise ValueError(f"{metrics} holds no figure of COCO ({EVALUATED}...): give test.py's file")
+    given = None if metrics is None else read_metrics(metrics)
     for path in reversed(scalars):
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         found = given or _evaluation_at(lines, iteration)
@@ -58,11 +56,27 @@ def read_run(work_dir: Path, iteration: int, metrics: Path | None = None) -> Run
         log = path.parents[1] / f"{path.parents[1].name}.log"
         if found and trained and log.is_file():
             memory = [line["memory"] for line in lines if "memory" in line]
-            return RunRecord(log, path, found, max(memory, default=None))
+            return RunRecord(found, log, path, max(memory, default=None))
     raise ValueError(
         f"{work_dir} holds no evaluation of iteration {iteration}: run tools/test.py on the "
         "checkpoint and give the JSON file that it writes with --metrics"
     )
+
+
+def read_metrics(path: Path) -> dict[str, float]:
+    """COCO's figures in a JSON file that ``tools/test.py`` wrote.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    try:
+        figures = _coco_figures(json.loads(path.read_text()))
+    # Any other JSON, and what is none.
+    except (ValueError, TypeError, AttributeError):
+        figures = {}
+    if not figures:
+        raise ValueError(f"{path} holds no figure of COCO ({EVALUATED}...): give test.py's file")
+    return figures
 
 
 def evaluates_at(train_cfg: ConfigDict, epoch: int, iteration: int) -> bool:

@@ -31,7 +31,8 @@ def run(tmp_path):
 
 def test_the_evaluation_between_the_logged_iterations(run):
     work_dir = run(
-        train(10, memory=300), train(20), evaluation(0.1), train(30, memory=400), evaluation(0.2)
+        *(train(10, memory=300), train(20, memory=400), evaluation(0.1)),
+        *(train(30, memory=350), evaluation(0.2)),
     )
     assert read_run(work_dir, 25).metrics == {"coco/segm_mAP": 0.1}
     record = read_run(work_dir, 30)
@@ -63,8 +64,9 @@ def test_a_later_run_that_was_killed_early_lends_its_figures_to_no_older_checkpo
     assert read_run(work_dir, 300).metrics == {"coco/segm_mAP": 0.5}
 
 
-def test_a_file_of_metrics_without_figures(run, tmp_path):
-    (tmp_path / "metrics.json").write_text("{}")
+@pytest.mark.parametrize("text", ["{}", "[0.3]", '"coco/"', '{"coco/segm_mAP": "high"}', "{", ""])
+def test_a_file_of_metrics_without_figures(run, tmp_path, text):
+    (tmp_path / "metrics.json").write_text(text)
     with pytest.raises(ValueError, match="metrics.json holds no figure of COCO"):
         read_run(run(train(10), evaluation(0.1)), 10, tmp_path / "metrics.json")
 
@@ -75,6 +77,30 @@ def test_a_resumed_run_and_a_test_beside_it(run):
     run(evaluation(0.3), name="20260103_000000")
     assert read_run(work_dir, 10).metrics == {"coco/segm_mAP": 0.1}
     assert read_run(work_dir, 20).metrics == {"coco/segm_mAP": 0.2}
+
+
+def test_of_two_starts_that_both_fit_the_newest_counts(run):
+    """A run that was resumed from the middle evaluates the same iterations again."""
+    work_dir = run(train(10), evaluation(0.1), train(20), evaluation(0.2))
+    run(train(20), evaluation(0.3), name="20260102_000000")
+    assert read_run(work_dir, 20).metrics == {"coco/segm_mAP": 0.3}
+
+
+def test_given_figures_take_the_log_of_training_not_of_a_test(run, tmp_path):
+    (tmp_path / "metrics.json").write_text('{"coco/segm_mAP": 0.4}')
+    work_dir = run(train(10))
+    run(evaluation(0.3), name="20260102_000000")
+    record = read_run(work_dir, 10, tmp_path / "metrics.json")
+    assert record.metrics == {"coco/segm_mAP": 0.4}
+    assert record.log.name == "20260101_000000.log"
+    assert record.scalars == tmp_path / "20260101_000000" / "vis_data" / "scalars.json"
+
+
+def test_a_start_whose_text_log_is_lost_is_passed_over(run):
+    work_dir = run(train(10), evaluation(0.1))
+    run(train(10), evaluation(0.2), name="20260102_000000")
+    (work_dir / "20260102_000000" / "20260102_000000.log").unlink()
+    assert read_run(work_dir, 10).metrics == {"coco/segm_mAP": 0.1}
 
 
 def test_no_log(tmp_path):
@@ -88,7 +114,10 @@ def test_no_log(tmp_path):
         (dict(type="IterBasedTrainLoop", max_iters=300, val_interval=100), 0, 200, True),
         (dict(type="IterBasedTrainLoop", max_iters=300, val_interval=100), 0, 220, False),
         (dict(type="IterBasedTrainLoop", max_iters=330, val_interval=100), 0, 330, True),
+        (dict(type="IterBasedTrainLoop", max_iters=330), 0, 77, True),
         (dict(by_epoch=True, max_epochs=12, val_interval=4), 8, 777, True),
+        (dict(type="EpochBasedTrainLoop", max_epochs=12, val_interval=4), 8, 777, True),
+        (dict(type="EpochBasedTrainLoop", max_epochs=12, val_interval=4), 9, 776, False),
         (dict(by_epoch=True, max_epochs=12, val_interval=4), 9, 800, False),
     ],
 )
