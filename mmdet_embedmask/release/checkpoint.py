@@ -14,6 +14,12 @@ from ..version import __version__
 HASH_DIGITS = 8
 """Of the SHA-256 in a release's name."""
 
+RUN = ("epoch", "iter", "seed", "time", "mmengine_version")
+"""What MMEngine's runner wrote of itself."""
+
+CONVERSION = ("family", "source_sha256")
+"""What tells where converted weights come from."""
+
 
 def release_config(config: Config) -> Config:
     """The config of a run without what belongs to its machine."""
@@ -45,13 +51,12 @@ def release_checkpoint(checkpoint: dict[str, Any], config: Config) -> dict[str, 
     meta = checkpoint.get("meta", {})
     if not meta.get("dataset_meta", {}).get("classes"):
         raise ValueError("the checkpoint does not name its classes (meta.dataset_meta.classes)")
-    kept = {name: meta[name] for name in ("epoch", "iter", "seed", "time") if name in meta}
+    kept = {name: meta[name] for name in (*RUN, *CONVERSION) if name in meta}
     return dict(
         meta=dict(
             cfg=release_config(config).pretty_text,
             dataset_meta=_plain(dict(meta["dataset_meta"]), "dataset_meta"),
             mmdet_embedmask=__version__,
-            mmengine_version=str(meta.get("mmengine_version")),
             **_plain(kept, "meta"),
         ),
         state_dict=_tensors(checkpoint["state_dict"]),
@@ -59,14 +64,17 @@ def release_checkpoint(checkpoint: dict[str, Any], config: Config) -> dict[str, 
 
 
 def named_globals(path: Path) -> list[str]:
-    """Functions and classes that a checkpoint names beyond what torch itself calls safe."""
-    ours = torch.serialization.get_safe_globals()
+    """Functions and classes that a checkpoint names beyond what torch itself calls safe, sorted.
+
+    What anybody in this process allowed beyond, this package included, does not count: a user's
+    torch knows nothing of it.
+    """
+    allowed = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
     try:
-        names: list[str] = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        return names
+        return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     finally:
-        torch.serialization.add_safe_globals(ours)
+        torch.serialization.add_safe_globals(allowed)
 
 
 def sha256(content: bytes) -> str:
