@@ -2,7 +2,7 @@
 
 NAME.pth                   weights, config and classes; NAME ends with the SHA-256's beginning
 NAME.py                    the config
-NAME.log, NAME.log.json    the training log, as text and as figures
+NAME.log, NAME.log.json    the training log, as text and as figures; converted weights have none
 metrics.json               COCO's figures of the evaluation
 environment.json           what it was released with
 metafile_entry.yml         for configs/embedmask/metafile.yml
@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,15 @@ import yaml
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
-from ..detector import checkpoint_config
+from ..detector import checkpoint_config, load_config
 from ..files import checkpoint_bytes, write_bytes, write_json, write_png
-from .checkpoint import (
-    HASH_DIGITS,
-    release_checkpoint,
-    release_config,
-    sha256,
-)
+from .checkpoint import HASH_DIGITS, release_checkpoint, sha256
 from .environment import describe_environment
-from .model_zoo import coco_metrics, metafile_entry, zoo_table
-from .training_run import RunRecord, evaluates_at, read_run
+from .model_zoo import NO_LOG, TRAINING_LOG, coco_metrics, metafile_entry, zoo_table
+from .stored_prediction import compare_records
+from .training_run import RunRecord, evaluates_at, read_metrics, read_run
 from .verification import ENTRY, ENVIRONMENT, IMAGE, PREDICTION, predict_alone, write_sums
+from .zoo_config import check_same_model, path_in_repository
 
 METRICS = "metrics.json"
 ROW = "readme_row.md"
@@ -46,7 +43,7 @@ class ZooFacts:
     """What the model zoo says of a model beyond its figures.
 
     Args:
-        config: path of its config from the repository's root.
+        config: path of its config, which lies in the repository's ``configs/embedmask/``.
         dataset: that it was evaluated on.
         training_data: that it was trained on.
         source: where the figures come from.
@@ -66,30 +63,29 @@ def publish(
     """Make a release folder of a trained checkpoint.
 
     Args:
-        checkpoint: as MMEngine's runner saved it.
+        checkpoint: as MMEngine's runner saved it, or converted.
         work_dir: of its run.
         out: folder that the release folder is put into.
         image: that the stored prediction is made of.
         facts: for the model zoo.
-        metrics: see `training_run.read_run`.
+        metrics: see `training_run.read_run`; without it a converted checkpoint has no figures.
 
     Returns:
         The release folder, named as the checkpoint in it.
 
     Raises:
-        ValueError: if something is missing, the model detects nothing on the image, or the release
-            exists.
+        ValueError: if something is missing, the config is not the model's, the model detects
+            nothing on the image, or the release exists.
     """
+    path = path_in_repository(Path(facts.config))
     config = checkpoint_config(checkpoint)
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu")
-    epoch, iteration = int(loaded["meta"]["epoch"]), int(loaded["meta"]["iter"])
-    if metrics is None and not evaluates_at(config.train_cfg, epoch, iteration):
-        raise ValueError(
-            f"the run has not evaluated {checkpoint}: run tools/test.py on it and give the JSON "
-            "file that it writes with --metrics"
-        )
-    run = read_run(work_dir, iteration, metrics)
-    content = checkpoint_bytes(release_checkpoint(loaded, config))
+    released = release_checkpoint(loaded, config)
+    classes = released["meta"]["dataset_meta"]["classes"]
+    check_same_model(config, classes, load_config(Path(facts.config)), path)
+    facts = replace(facts, config=path)
+    run = _run_record(checkpoint, loaded["meta"], config, work_dir, metrics)
+    content = checkpoint_bytes(released)
     date = str(loaded["meta"].get("time", "undated")).split("_")[0]
     stem = Path(facts.config).stem
     name = f"{stem}_{date}-{sha256(content)[:HASH_DIGITS]}"
@@ -98,13 +94,31 @@ def publish(
         raise ValueError(f"{target} exists already: this very checkpoint has been released there")
     with _whole_folder(target) as folder:
         write_bytes(folder / f"{name}.pth", content)
-        write_bytes(folder / f"{name}.py", release_config(config).pretty_text.encode())
+        write_bytes(folder / f"{name}.py", released["meta"]["cfg"].encode())
         _write_run(folder, name, run)
         write_json(folder / ENVIRONMENT, describe_environment())
         _write_zoo(folder, name, run, config, facts)
         _write_verification(folder, name, image)
         write_sums(folder)
     return target
+
+
+def _run_record(
+    checkpoint: Path, meta: dict[str, Any], config: Config, work_dir: Path, metrics: Path | None
+) -> RunRecord:
+    """Figures of the checkpoint, and the log of its training where there was one."""
+    cure = "run tools/test.py on it and give the JSON file that it writes with --metrics"
+    if "iter" not in meta:
+        if metrics is None:
+            raise ValueError(
+                f"{checkpoint} names no iteration, because no training run saved it (converted "
+                f"weights?), so that no log can hold its figures: {cure}"
+            )
+        return RunRecord(read_metrics(metrics))
+    epoch, iteration = int(meta["epoch"]), int(meta["iter"])
+    if metrics is None and not evaluates_at(config.train_cfg, epoch, iteration):
+        raise ValueError(f"the run has not evaluated {checkpoint}: {cure}")
+    return read_run(work_dir, iteration, metrics)
 
 
 @contextmanager
@@ -122,8 +136,9 @@ def _whole_folder(target: Path) -> Iterator[Path]:
 
 
 def _write_run(folder: Path, name: str, run: RunRecord) -> None:
-    write_bytes(folder / f"{name}.log", run.log.read_bytes())
-    write_bytes(folder / f"{name}.log.json", run.scalars.read_bytes())
+    for path, ending in ((run.log, "log"), (run.scalars, "log.json")):
+        if path is not None:
+            write_bytes(folder / f"{name}.{ending}", path.read_bytes())
     write_json(folder / METRICS, run.metrics)
 
 
@@ -152,6 +167,8 @@ def _metadata(config: Config, run: RunRecord, facts: ZooFacts) -> dict[str, Any]
         "Schedule": _schedule(config),
         "Source of Results": facts.source,
     }
+    if run.log is None:
+        metadata[TRAINING_LOG] = NO_LOG
     if run.memory is not None:
         metadata["Training Memory (GB)"] = round(run.memory / 1024, 1)
     return metadata
@@ -160,9 +177,8 @@ def _metadata(config: Config, run: RunRecord, facts: ZooFacts) -> dict[str, Any]
 def _schedule(config: Config) -> str:
     """Length of the training in what the config counts."""
     kinds = {"max_iters": "iterations", "max_epochs": "epochs"}
-    lengths = (
-        f"{config.train_cfg[key]} {unit}" for key, unit in kinds.items() if key in config.train_cfg
-    )
+    train_cfg = config.get("train_cfg") or {}
+    lengths = (f"{train_cfg[key]} {unit}" for key, unit in kinds.items() if key in train_cfg)
     return next(lengths, "-")
 
 
@@ -171,10 +187,12 @@ def _write_verification(folder: Path, name: str, image: Path) -> None:
     if picture is None:
         raise ValueError(f"{image} is not an image that OpenCV can read: give another (--image)")
     write_png(folder / IMAGE, picture)
-    records, _ = predict_alone(folder / f"{name}.pth", folder / IMAGE)
+    records, config = predict_alone(folder / f"{name}.pth", folder / IMAGE)
     if not records:
         raise ValueError(
             f"the model detects nothing on {image}, so that its prediction would verify nothing: "
             "give an image with objects (--image)"
         )
+    # What cannot be compared would be a release that cannot be verified.
+    compare_records(records, records, config.model.get("test_cfg") or {})
     write_json(folder / PREDICTION, records)

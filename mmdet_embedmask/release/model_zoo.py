@@ -25,6 +25,8 @@ HEADER = (
 )
 ABSENT = "-"
 
+TRAINING_LOG, NO_LOG = "Training Log", "none"
+"""Metadata of a model that no training run here has left, such as converted weights."""
 
 INTRODUCTION = """<!-- Made of metafile.yml by tools/model_zoo.py: edit that file, not this one. -->
 # Model zoo
@@ -175,4 +177,7 @@ def _download(model: dict[str, Any]) -> str:
     weights = model.get("Weights")
     if not weights:
         return ABSENT
-    return f"[model]({weights}) | [log]({weights.removesuffix('.pth')}.log.json)"
+    model_link = f"[model]({weights})"
+    if model["Metadata"].get(TRAINING_LOG) == NO_LOG:
+        return f"{model_link} | no log"
+    return f"{model_link} | [log]({weights.removesuffix('.pth')}.log.json)"

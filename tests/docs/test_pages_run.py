@@ -38,7 +38,10 @@ def run(command, folder):
 
 
 def test_the_tools_page(project):
-    for command in block_commands(ROOT / "docs" / "tools.md"):
+    page = ROOT / "docs" / "tools.md"
+    (config,) = [block.text for block in blocks(page) if block.text.startswith("# configs/")]
+    (project / config.split()[1]).write_text(config)
+    for command in block_commands(page):
         run(command, project)
     tour = project / "work_dirs" / "tour"
     for made in ("sheet.png", "embeddings", "coupling", "worst/index.html", "sweep/sweep.json"):

@@ -19,6 +19,7 @@ import torch
 import yaml
 from mmengine.config import Config
 from runs import make_shapes, shapes_config
+from zoo import add_to_zoo
 
 from mmdet_embedmask.release.folder import ZooFacts, publish
 from mmdet_embedmask.version import __version__
@@ -53,10 +54,10 @@ def release(work):
     data = make_shapes(work / "shapes", 2, size=64)
     cfg = shapes_config(data, work / "run", 2, **{"model.test_cfg.score_thr": 0.005})
     cfg.default_hooks.logger.interval = 1
-    cfg.dump(work / "train.py")
-    run(sys.executable, ROOT / "tools" / "train.py", work / "train.py", PYTHONPATH=str(ROOT))
+    config = add_to_zoo(work / "clone", f"{CONFIG}.py", cfg)
+    run(sys.executable, ROOT / "tools" / "train.py", config, PYTHONPATH=str(ROOT))
     image = sorted((data / "train").iterdir())[0]
-    facts = ZooFacts(f"configs/embedmask/{CONFIG}.py", "shapes", "shapes", "a test", "URL")
+    facts = ZooFacts(str(config), "shapes", "shapes", "a test", "URL")
     return publish(work / "run" / "iter_2.pth", work / "run", work / "zoo", image, facts, None)
 
 

@@ -11,21 +11,34 @@ import torch
 import yaml
 from mmdet.apis import DetInferencer
 from mmengine.config import Config
-from mmengine.runner import CheckpointLoader
 from runs import build_runner, make_shapes, shapes_config
+from zoo import add_to_zoo
 
 from mmdet_embedmask.release import folder as release_folder
 from mmdet_embedmask.release.checkpoint import sha256
 from mmdet_embedmask.release.folder import ZooFacts, publish
 from mmdet_embedmask.release.verification import verify, write_sums
 
-FACTS = ZooFacts(
-    config="configs/embedmask/embedmask_tiny_shapes.py",
-    dataset="shapes val",
-    training_data="shapes",
-    source="a test",
-    url="http://127.0.0.1:1/zoo",
-)
+NAME = "embedmask_tiny_shapes"
+
+
+def zoo_facts(config):
+    return ZooFacts(
+        config=str(config),
+        dataset="shapes val",
+        training_data="shapes",
+        source="a test",
+        url="http://127.0.0.1:1/zoo/",
+    )
+
+
+@pytest.fixture(scope="module")
+def facts(run):
+    """For the zoo that the run's config lies in; the run itself had changes to it."""
+    work_dir, _, runner = run
+    config = runner.cfg.copy()
+    config.merge_from_dict({"train_cfg.max_iters": 1000, "work_dir": "another"})
+    return zoo_facts(add_to_zoo(work_dir / "clone", f"{NAME}.py", config))
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +57,10 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def released(run, tmp_path_factory):
+def released(run, facts, tmp_path_factory):
     work_dir, image, _ = run
     out = tmp_path_factory.mktemp("out")
-    return publish(work_dir / "iter_4.pth", work_dir, out, image, FACTS, None)
+    return publish(work_dir / "iter_4.pth", work_dir, out, image, facts, None)
 
 
 @pytest.fixture
@@ -73,6 +86,7 @@ def test_the_folder_holds_all_of_it(released):
         ]
     )
     assert list(released.parent.iterdir()) == [released]
+    assert released.stat().st_mode & 0o777 == 0o755
 
 
 def test_the_names_hash_is_the_files(released):
@@ -125,11 +139,15 @@ def test_metrics_are_those_of_the_checkpoint(run, released):
     evaluated = [line for line in lines if "coco/segm_mAP" in line]
     metrics = json.loads((released / "metrics.json").read_text())
     assert metrics == {k: v for k, v in evaluated[-1].items() if k.startswith("coco/")}
+    assert "Iter(train) [4/4]" in (released / f"{released.name}.log").read_text()
 
 
 def test_the_entry_can_be_pasted_into_the_metafile(released):
     (entry,) = yaml.safe_load((released / "metafile_entry.yml").read_text())
-    assert entry["Name"] == "embedmask_tiny_shapes" and entry["Config"] == FACTS.config
+    assert (
+        entry["Name"] == "embedmask_tiny_shapes"
+        and entry["Config"] == f"configs/embedmask/{NAME}.py"
+    )
     assert entry["Weights"] == f"http://127.0.0.1:1/zoo/{released.name}/{released.name}.pth"
     assert entry["Metadata"]["Schedule"] == "4 iterations"
     row = (released / "readme_row.md").read_text()
@@ -196,7 +214,7 @@ def test_a_folder_that_is_no_release(tmp_path):
         verify(tmp_path)
 
 
-def test_interrupted_it_leaves_nothing(run, tmp_path, monkeypatch):
+def test_interrupted_it_leaves_nothing(run, facts, tmp_path, monkeypatch):
     work_dir, image, _ = run
 
     def stop(*args):
@@ -204,33 +222,35 @@ def test_interrupted_it_leaves_nothing(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(release_folder, "_write_verification", stop)
     with pytest.raises(KeyboardInterrupt):
-        publish(work_dir / "iter_4.pth", work_dir, tmp_path / "out", image, FACTS, None)
+        publish(work_dir / "iter_4.pth", work_dir, tmp_path / "out", image, facts, None)
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_release_is_not_overwritten(run, released):
+def test_a_release_is_not_overwritten(run, facts, released):
     work_dir, image, _ = run
     with pytest.raises(ValueError, match="exists already"):
-        publish(work_dir / "iter_4.pth", work_dir, released.parent, image, FACTS, None)
+        publish(work_dir / "iter_4.pth", work_dir, released.parent, image, facts, None)
 
 
-def test_a_checkpoint_that_was_not_evaluated(run, tmp_path):
+def test_a_checkpoint_that_was_not_evaluated(run, facts, tmp_path):
     work_dir, image, _ = run
     with pytest.raises(ValueError, match="has not evaluated .*iter_2.pth: run tools/test.py"):
-        publish(work_dir / "iter_2.pth", work_dir, tmp_path, image, FACTS, None)
+        publish(work_dir / "iter_2.pth", work_dir, tmp_path, image, facts, None)
     measured = tmp_path / "measured.json"
     measured.write_text(json.dumps({"coco/segm_mAP": 0.25, "coco/segm_mAP_l": -1.0, "time": 3}))
-    target = publish(work_dir / "iter_2.pth", work_dir, tmp_path, image, FACTS, measured)
+    target = publish(work_dir / "iter_2.pth", work_dir, tmp_path, image, facts, measured)
     (entry,) = yaml.safe_load((target / "metafile_entry.yml").read_text())
     assert [result["Metrics"] for result in entry["Results"]] == [{"mask AP": 25.0}]
 
 
-def test_an_image_without_a_detection_verifies_nothing(run, tmp_path):
+def test_an_image_without_a_detection_verifies_nothing(run, released, tmp_path):
     work_dir, image, _ = run
-    checkpoint = CheckpointLoader.load_checkpoint(str(work_dir / "iter_4.pth"))
+    checkpoint = torch.load(released / f"{released.name}.pth", weights_only=True)
     text = checkpoint["meta"]["cfg"]
     checkpoint["meta"]["cfg"] = text.replace("score_thr=0.005", "score_thr=0.999")
     assert checkpoint["meta"]["cfg"] != text
     torch.save(checkpoint, tmp_path / "blind.pth")
+    config = Config.fromstring(checkpoint["meta"]["cfg"], ".py")
+    facts = zoo_facts(add_to_zoo(tmp_path, "blind.py", config))
     with pytest.raises(ValueError, match="detects nothing on .* would verify nothing"):
-        publish(tmp_path / "blind.pth", work_dir, tmp_path / "out", image, FACTS, None)
+        publish(tmp_path / "blind.pth", work_dir, tmp_path / "out", image, facts, None)

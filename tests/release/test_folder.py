@@ -1,0 +1,151 @@
+"""Releases of checkpoints that other programs left: converted ones, and runs by hand."""
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from demo_model import demo_config, save_checkpoint
+from mmengine.config import Config
+from released_checkpoints import tiny_config, tiny_network
+from zoo import add_to_zoo
+
+from mmdet_embedmask.conversion.official import recognize
+from mmdet_embedmask.conversion.our_checkpoint import our_checkpoint
+from mmdet_embedmask.release import folder as release_folder
+from mmdet_embedmask.release.folder import ZooFacts, publish
+from mmdet_embedmask.release.verification import verify
+
+PICTURE = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+FIGURES = {"coco/bbox_mAP": 0.382, "coco/segm_mAP": 0.348}
+
+
+@pytest.fixture
+def image(tmp_path):
+    cv2.imwrite(str(tmp_path / "image.png"), PICTURE)
+    return tmp_path / "image.png"
+
+
+@pytest.fixture
+def metrics(tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps(FIGURES))
+    return tmp_path / "metrics.json"
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """A checkpoint with weights, config and classes alone, and what the zoo says of it."""
+    config = add_to_zoo(tmp_path / "clone", "demo.py", demo_config())
+    facts = ZooFacts(str(config), "COCO val2017", "COCO", "a test", "http://host/zoo")
+    return save_checkpoint(tmp_path / "demo.pth"), facts
+
+
+def released(folder, name):
+    return (folder / name.format(folder.name)).read_text()
+
+
+def test_a_converted_checkpoint_is_released_without_a_log(tmp_path, image, metrics):
+    source = tiny_config(tmp_path, "released/embedmask_r50_fpn_1x_coco_released.py")
+    config = Config.fromfile(source)
+    # Random weights are sure of nothing.
+    config.merge_from_dict({"model.test_cfg.score_thr": 0.0, "model.test_cfg.nms_pre": 50})
+    config.merge_from_dict({"test_dataloader.dataset.pipeline.1.scale": (192, 192)})
+    theirs = recognize(tiny_network(source)[1])
+    torch.save(our_checkpoint(theirs, config, "tiny.py", "ab" * 32), tmp_path / "ours.pth")
+    path = add_to_zoo(tmp_path / "clone", "released/net.py", config)
+    facts = ZooFacts(str(path), "COCO val2017", "COCO", "this project", "http://host/zoo")
+
+    folder = publish(tmp_path / "ours.pth", tmp_path, tmp_path / "out", image, facts, metrics)
+
+    assert folder.name.startswith("net_undated-")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("SHA256SUMS", "environment.json", "metafile_entry.yml", "metrics.json"),
+        *(f"{folder.name}.pth", f"{folder.name}.py", "readme_row.md", "verification"),
+    ]
+    (entry,) = yaml.safe_load(released(folder, "metafile_entry.yml"))
+    assert entry["Config"] == "configs/embedmask/released/net.py"
+    assert entry["Metadata"]["Training Log"] == "none"
+    assert entry["Metadata"]["Schedule"] == "90000 iterations"
+    assert [result["Metrics"] for result in entry["Results"]] == [
+        {"box AP": 38.2},
+        {"mask AP": 34.8},
+    ]
+    row = released(folder, "readme_row.md")
+    assert f"[model](http://host/zoo/{folder.name}/{folder.name}.pth) \\| no log" in row
+    meta = torch.load(folder / f"{folder.name}.pth", weights_only=True)["meta"]
+    assert (meta["family"], meta["source_sha256"]) == ("table1", "ab" * 32)
+    assert verify(folder).holds
+
+
+def test_a_converted_checkpoint_without_metrics(tmp_path, image, demo):
+    checkpoint, facts = demo
+    with pytest.raises(ValueError, match=r"demo.pth names no iteration, .* tools/test.py .*--metr"):
+        publish(checkpoint, tmp_path, tmp_path / "out", image, facts, None)
+    assert not (tmp_path / "out").exists()
+
+
+def write_run(folder, *lines):
+    log = folder / "20260101_000000"
+    (log / "vis_data").mkdir(parents=True)
+    (log / "vis_data" / "scalars.json").write_text("\n".join(map(json.dumps, lines)))
+    (log / "20260101_000000.log").write_text("as text")
+
+
+def test_memory_and_schedule_of_a_run_in_epochs(tmp_path, image, demo):
+    config = demo_config()
+    config.train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=12)
+    content = torch.load(demo[0], weights_only=True)
+    content["meta"] |= dict(cfg=config.pretty_text, epoch=12, iter=48, time="20260102_030405")
+    torch.save(content, tmp_path / "epoch_12.pth")
+    write_run(tmp_path, dict(loss=1.0, step=48, memory=2560), FIGURES | dict(step=0))
+
+    folder = publish(tmp_path / "epoch_12.pth", tmp_path, tmp_path / "out", image, demo[1], None)
+
+    assert folder.name.startswith("demo_20260102-")
+    (entry,) = yaml.safe_load(released(folder, "metafile_entry.yml"))
+    assert entry["Metadata"] == {
+        "Training Data": "COCO",
+        "Backbone": "ResNet-18",
+        "Style": "pytorch",
+        "Schedule": "12 epochs",
+        "Source of Results": "a test",
+        "Training Memory (GB)": 2.5,
+    }
+    assert released(folder, "{}.log") == "as text"
+    assert released(folder, "{}.log.json").count("\n") == 1
+    assert json.loads(released(folder, "metrics.json")) == FIGURES
+
+
+def test_another_models_config(tmp_path, image, metrics, demo):
+    checkpoint, facts = demo
+    other = add_to_zoo(tmp_path / "clone", "other.py", demo_config(mask_thr=0.6))
+    facts = replace(facts, config=str(other))
+    message = "other.py is not the config .* model.test_cfg.mask_thr is 0.6 in it and 0.5 in the"
+    with pytest.raises(ValueError, match=message):
+        publish(checkpoint, tmp_path, tmp_path / "out", image, facts, metrics)
+
+
+def test_a_config_outside_the_zoo(tmp_path, image, metrics, demo):
+    checkpoint, facts = demo
+    (tmp_path / "mine.py").write_text(demo_config().pretty_text)
+    facts = replace(facts, config=str(tmp_path / "mine.py"))
+    with pytest.raises(ValueError, match="mine.py does not lie in configs/embedmask/"):
+        publish(checkpoint, tmp_path, tmp_path / "out", image, facts, metrics)
+
+
+def test_an_image_that_is_none(tmp_path, metrics, demo):
+    (tmp_path / "image.png").write_text("no image")
+    with pytest.raises(ValueError, match=r"image.png is not an image .* give another \(--image\)"):
+        publish(demo[0], tmp_path, tmp_path / "out", tmp_path / "image.png", demo[1], metrics)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_cannot_be_verified_is_not_released(tmp_path, image, metrics, demo, monkeypatch):
+    two_stages = Config(dict(model=dict(test_cfg=dict(rcnn=dict(score_thr=0.05)))))
+    monkeypatch.setattr(release_folder, "predict_alone", lambda *_: ([dict(score=1)], two_stages))
+    with pytest.raises(ValueError, match="model.test_cfg has no score_thr"):
+        publish(demo[0], tmp_path, tmp_path / "out", image, demo[1], metrics)
+    assert list((tmp_path / "out").iterdir()) == []
