@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmdet_embedmask.files import write_bytes
-from mmdet_embedmask.release.model_zoo import read_models, zoo_page
-
-FOLDER = "configs/embedmask/"
+from mmdet_embedmask.release.model_zoo import FOLDER, METAFILE, read_models, zoo_page
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -22,10 +20,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, default=Path("."), help="of the repository (.)")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if it differs")
     args = parser.parse_args(argv)
-    metafile, page = args.root / FOLDER / "metafile.yml", args.root / FOLDER / "README.md"
+    metafile, page = args.root / FOLDER / METAFILE, args.root / FOLDER / "README.md"
     if not metafile.is_file():
         parser.error(f"{metafile} is not a file: run this in the repository, or give its --root")
-    text = zoo_page(read_models(metafile), FOLDER)
+    try:
+        text = zoo_page(read_models(metafile), FOLDER)
+    except ValueError as error:
+        parser.error(str(error))
     if not args.check:
         write_bytes(page, text.encode())
         print(f"{page}: written")

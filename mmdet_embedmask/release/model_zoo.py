@@ -1,12 +1,15 @@
 """The model zoo's metafile, and the tables that are made of it."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import yaml
 
 from ..benchmark.tables import markdown_table
+
+FOLDER, METAFILE = "configs/embedmask/", "metafile.yml"
+"""Of the zoo, from a repository's root, and what is in it."""
 
 BOX_AP, MASK_AP = "box AP", "mask AP"
 TASKS = {BOX_AP: "Object Detection", MASK_AP: "Instance Segmentation"}
@@ -38,13 +41,13 @@ a dash stands for what is not known. Weights that can be downloaded have a link;
 [docs/model_zoo.md](../../docs/model_zoo.md) says how weights get here."""
 
 SECTIONS = {
-    "": "Tables 1 and 2",
+    ".": "Tables 1 and 2",
     "ablations": "Table 3",
     "atss": "On ATSS",
     "backbones": "Other backbones",
     "released": "Recipes of the authors' released weights",
 }
-"""Heading of each folder's models that are trained on COCO; small data has its own."""
+"""Heading of a folder's models that are trained on COCO; any other folder's is its name."""
 
 SMALL_DATA = "Small data, from scratch"
 
@@ -61,6 +64,9 @@ def zoo_page(models: Sequence[dict[str, Any]], folder: str) -> str:
     Args:
         models: of a metafile.
         folder: of the page, as the models' configs name it, with a slash at its end.
+
+    Raises:
+        ValueError: if a config does not lie below that folder.
     """
     sections: dict[str, list[dict[str, Any]]] = {}
     for model in models:
@@ -148,10 +154,17 @@ def coco_metrics(figures: dict[str, float]) -> dict[str, float]:
 
 
 def _section(model: dict[str, Any], folder: str) -> str:
+    """Heading of the table that a model belongs to."""
+    config = PurePosixPath(model["Config"])
+    if not model["Config"].startswith(folder) or ".." in config.parts:
+        raise ValueError(
+            f"metafile: the config of {model['Name']}, {model['Config']}, does not lie below "
+            f"{folder}: put it there and write its path from the repository's root"
+        )
     if model["Metadata"]["Training Data"] != "COCO":
         return SMALL_DATA
-    subfolder = Path(model["Config"].removeprefix(folder)).parent
-    return SECTIONS["" if subfolder == Path(".") else subfolder.name]
+    subfolder = config.relative_to(folder).parent.as_posix()
+    return SECTIONS.get(subfolder, subfolder)
 
 
 def _figures(model: dict[str, Any]) -> dict[str, dict[str, float]]:

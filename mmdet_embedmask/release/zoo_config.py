@@ -8,11 +8,7 @@ from mmengine.config import Config
 
 from ..visualization.image_source import plain_transforms
 from ..visualization.images import class_names
-
-ZOO = ("configs", "embedmask")
-"""Folder of the zoo below a repository's root; its metafile lies in it."""
-
-METAFILE = "metafile.yml"
+from .model_zoo import FOLDER, METAFILE
 
 NOT_THE_MODEL = ("init_cfg", "backend_args")
 """What training starts from, and how files are reached."""
@@ -29,11 +25,11 @@ def path_in_repository(config: Path) -> str:
     """
     path = config.resolve()
     for folder in path.parents:
-        if folder.parts[-len(ZOO) :] == ZOO and (folder / METAFILE).is_file():
+        if f"{folder.as_posix()}/".endswith(f"/{FOLDER}") and (folder / METAFILE).is_file():
             return path.relative_to(folder.parents[1]).as_posix()
     raise ValueError(
-        f"{config} does not lie in {'/'.join(ZOO)}/ of the repository, beside {METAFILE}: the "
-        "model zoo links only what does. Put the config there and give that path (--config)"
+        f"{config} does not lie in {FOLDER} of the repository, beside {METAFILE}: the model zoo "
+        "links only what does. Put the config there and give that path (--config)"
     )
 
 
@@ -61,7 +57,7 @@ def check_same_model(
                 f"{name} is not the config of the checkpoint's model: {setting} is "
                 f"{_shown(ours, setting)} in it and {_shown(theirs, setting)} in the checkpoint. "
                 "Give the config that it was trained with (--config); if --cfg-options changed "
-                f"that, write the change into a config of its own in {'/'.join(ZOO)}/"
+                f"that, write the change into a config of its own in {FOLDER}"
             )
 
 

@@ -4,7 +4,13 @@ import pytest
 import yaml
 from mmengine.config import Config
 
-from mmdet_embedmask.release.model_zoo import coco_metrics, metafile_entry, read_models, zoo_rows
+from mmdet_embedmask.release.model_zoo import (
+    coco_metrics,
+    metafile_entry,
+    read_models,
+    zoo_page,
+    zoo_rows,
+)
 from mmdet_embedmask.version import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,3 +103,48 @@ def test_a_model_without_figures_has_a_row():
     entry = metafile_entry("net", "net.py", {}, "nuclei", {}, None)
     (row,) = zoo_rows(entry)
     assert row == ["[net](net.py)", *["-"] * 10]
+
+
+def test_a_model_without_a_training_log_links_none():
+    entry = metafile_entry(
+        "net", "net.py", {"Training Log": "none"}, "nuclei", {}, "http://x/n.pth"
+    )
+    assert zoo_rows(entry)[0][-1] == "[model](http://x/n.pth) | no log"
+
+
+def page_of(*configs, data="COCO"):
+    metadata = {"Training Data": data}
+    models = [metafile_entry(Path(c).stem, c, metadata, "any", {}, None) for c in configs]
+    lines = zoo_page(models, "configs/embedmask/").splitlines()
+    return [line.split(")")[0] for line in lines if line.startswith(("## ", "| ["))]
+
+
+def test_a_folder_of_configs_has_a_section_of_its_own():
+    folders = ("", "atss/", "lvis/", "lvis/long/", "atss/", "lvis/")
+    assert page_of(*(f"configs/embedmask/{f}net{i}.py" for i, f in enumerate(folders))) == [
+        *["## Tables 1 and 2", "| [net0](net0.py"],
+        *["## On ATSS", "| [net1](atss/net1.py", "| [net4](atss/net4.py"],
+        *["## lvis", "| [net2](lvis/net2.py", "| [net5](lvis/net5.py"],
+        *["## lvis/long", "| [net3](lvis/long/net3.py"],
+    ]
+
+
+def test_small_data_has_a_section_whatever_the_folder():
+    configs = ("configs/embedmask/new/a.py", "configs/embedmask/b.py")
+    assert page_of(*configs, data="nuclei") == [
+        *["## Small data, from scratch", "| [a](new/a.py", "| [b](b.py"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *("/home/me/configs/embedmask/a.py", "./configs/embedmask/a.py", "configs/a.py", "a.py"),
+        *("configs/embedmask/../a.py", "configs/embedmask2/a.py"),
+    ],
+)
+def test_a_config_that_the_page_cannot_link(config):
+    metadata = {"Training Data": "COCO"}
+    models = [metafile_entry("a", config, metadata, "any", {}, None)]
+    with pytest.raises(ValueError, match="metafile: the config of a, .*write its path from the re"):
+        zoo_page(models, "configs/embedmask/")

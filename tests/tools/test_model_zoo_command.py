@@ -32,3 +32,14 @@ def test_outside_the_repository(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main("--root", tmp_path)
     assert "run this in the repository, or give its --root" in capsys.readouterr().err
+
+
+def test_a_config_outside_the_zoos_folder_is_refused_and_the_page_stays(tmp_path, capsys):
+    (tmp_path / FOLDER).mkdir(parents=True)
+    text = (ROOT / FOLDER / "metafile.yml").read_text()
+    text = text.replace("Config: configs/embedmask/atss/", "Config: /home/me/atss/")
+    (tmp_path / FOLDER / "metafile.yml").write_text(text)
+    with pytest.raises(SystemExit):
+        main("--root", tmp_path)
+    assert "/home/me/atss/embedmask_atss_r50_fpn_1x_coco.py, does not" in capsys.readouterr().err
+    assert not (tmp_path / FOLDER / "README.md").exists()
