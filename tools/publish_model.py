@@ -1,4 +1,4 @@
-"""Make a release folder of a trained checkpoint, or verify one.
+"""Make a release folder of a trained or converted checkpoint, or verify one.
 
 python tools/publish_model.py CHECKPOINT OUT_DIR --config CONFIG --dataset "COCO val2017"
 python tools/publish_model.py CHECKPOINT OUT_DIR --config CONFIG --dataset DATASET --url https://HOST/FOLDER
@@ -28,7 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("checkpoint", type=Path, nargs="?")
     parser.add_argument("out", type=Path, nargs="?", help="the release folder is made in it")
     parser.add_argument("--verify", type=Path, metavar="RELEASE_DIR", help="check this release")
-    parser.add_argument("--config", help="path of the config from the repository's root")
+    parser.add_argument("--config", help="of the model, in configs/embedmask/")
     parser.add_argument("--dataset", help="name of the data set that was evaluated on")
     parser.add_argument("--training-data", help="name of the training data (that of --dataset)")
     parser.add_argument("--source", default="this project", help="of the figures (%(default)s)")
