@@ -13,12 +13,15 @@ def test_a_config_of_the_zoo_however_it_is_given(tmp_path, monkeypatch, name):
     config = add_to_zoo(tmp_path / "clone", name, Config())
     (tmp_path / "link").symlink_to(tmp_path / "clone")
     monkeypatch.chdir(tmp_path / "clone" / "configs")
-    given = [config, f"embedmask/{name}", f"./embedmask/{name}", f"../configs/embedmask/{name}"]
+    given = [config, f"embedmask/{name}", f"./embedmask/{name}", f"embedmask/b/../{name}"]
     for path in [*given, tmp_path / "link" / "configs" / "embedmask" / name]:
         assert path_in_repository(type(config)(path)) == f"configs/embedmask/{name}"
 
 
-@pytest.mark.parametrize("name", ["net.py", "configs/net.py", "configs/embedmask2/net.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["net.py", "configs/net.py", "configs/embedmask2/net.py", "configs/embedmask/../net.py"],
+)
 def test_a_config_outside_the_zoo(tmp_path, name):
     add_to_zoo(tmp_path, "other.py", Config())
     with pytest.raises(ValueError, match=r"does not lie in configs/embedmask/ .* \(--config\)"):
