@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,29 @@ def checkpoint_bytes(checkpoint: dict[str, Any]) -> bytes:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, and the folder that it lies in."""
+    """Write a file whole or not at all, and the folder that it lies in; a power cut loses neither.
+
+    Of several writers of one file the last wins.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + UNFINISHED)
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
+    try:
+        with unfinished.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the names in a folder reach the disk, where folders can be opened (not on Windows)."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
