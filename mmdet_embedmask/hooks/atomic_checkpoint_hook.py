@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from ..files import UNFINISHED, write_bytes
 
 BACKEND = "atomic_local"
+LAST = "last_checkpoint"
 
 
 class AtomicLocalBackend(LocalBackend):
@@ -25,6 +26,26 @@ class AtomicLocalBackend(LocalBackend):
 register_backend(BACKEND, AtomicLocalBackend, force=True)
 
 
+class _RemovesLater:
+    """A file backend that only notes what is to be removed.
+
+    Args:
+        backend: does everything else.
+    """
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.outdated: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+    def remove(self, path: str) -> None:
+        self.outdated.append(path)
+
+    rmtree = remove
+
+
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
     """MMEngine's hook, for runs that may be killed at any time.
@@ -32,7 +53,7 @@ class AtomicCheckpointHook(CheckpointHook):
     MMEngine writes checkpoints in place and removes the oldest before it writes the newest: a run
     that is killed meanwhile leaves half a file, with ``max_keep_ckpts=1`` as the only one. Here a
     checkpoint is written beside its place and moved there, then `last_checkpoint` names it, and
-    only then the oldest is removed.
+    only then the oldest is removed. With ``save_best``, the former best one goes last, too.
 
     Args:
         **args: those of MMEngine's CheckpointHook. With ``backend_args``, or an ``out_dir`` that is
@@ -55,7 +76,11 @@ class AtomicCheckpointHook(CheckpointHook):
             self.backend_args = dict(backend=BACKEND)
         super().before_train(runner)
         if local and is_main_process():
-            for unfinished in Path(self.out_dir).glob(f"*.pth{UNFINISHED}"):
+            left = [
+                *Path(self.out_dir).glob(f"*.pth*{UNFINISHED}"),
+                *Path(runner.work_dir).glob(f"{LAST}.*{UNFINISHED}"),
+            ]
+            for unfinished in left:
                 unfinished.unlink()
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
@@ -75,9 +100,23 @@ class AtomicCheckpointHook(CheckpointHook):
             backend_args=self.backend_args,
         )
         if is_main_process():
-            write_bytes(Path(runner.work_dir) / "last_checkpoint", self.last_ckpt.encode())
+            write_bytes(Path(runner.work_dir) / LAST, self.last_ckpt.encode())
             if outdated is not None:
-                self._remove(outdated)
+                name = self.filename_tmpl.format(outdated)
+                self._remove(self.file_backend.join_path(self.out_dir, name))
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
+        """Write the new best checkpoints, then remove those that they replace."""
+        backend, later = self.file_backend, _RemovesLater(self.file_backend)
+        self.file_backend = later
+        try:
+            super()._save_best_checkpoint(runner, metrics)
+        finally:
+            self.file_backend = backend
+        # One score is kept here, several there.
+        best = getattr(self, "best_ckpt_path_dict", {}).values()
+        for path in {*later.outdated} - {*best, getattr(self, "best_ckpt_path", None)}:
+            self._remove(path)
 
     def _remember(self, runner: Runner, step: int) -> int | None:
         """Note that a step's checkpoint is kept; which one is not any more, if any."""
@@ -90,8 +129,9 @@ class AtomicCheckpointHook(CheckpointHook):
         runner.message_hub.update_info("keep_ckpt_ids", list(self.keep_ckpt_ids))
         return outdated
 
-    def _remove(self, step: int) -> None:
-        """Remove a step's checkpoint, which the user may have removed or moved before."""
-        path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+    def _remove(self, path: str) -> None:
+        """Remove a checkpoint, which the user may have removed or moved before."""
         if self.file_backend.isfile(path):
             self.file_backend.remove(path)
+        elif self.file_backend.isdir(path):  # as DeepSpeed saves it
+            self.file_backend.rmtree(path)
