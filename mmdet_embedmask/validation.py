@@ -79,13 +79,17 @@ def check_test_cfg(test_cfg: dict[str, Any]) -> None:
     """Check the keys of ``model.test_cfg`` and the values of those that are ours.
 
     Raises:
-        ValueError: for an unknown key, a threshold outside (0, 1) or a missing setting.
+        ValueError: for an unknown key, a missing setting, a threshold outside (0, 1), or a number of
+            detections below 1.
     """
     known = REQUIRED_TEST_CFG + OPTIONAL_TEST_CFG
     if unknown := set(test_cfg) - set(known):
         raise ValueError(f"test_cfg has unknown keys {sorted(unknown)}: choose from {known}")
     if missing := set(REQUIRED_TEST_CFG) - set(test_cfg):
         raise ValueError(f"test_cfg lacks {sorted(missing)}: see embedmask_r50-caffe_fpn.py")
+    # MMDetection takes the first so many: of -1 it makes all but the last.
+    for name in ("nms_pre", "max_per_img"):
+        check_count(f"test_cfg.{name}", test_cfg[name])
     mask_thr = test_cfg["mask_thr"]
     if not 0 < mask_thr < 1:
         raise ValueError(

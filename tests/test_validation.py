@@ -45,6 +45,13 @@ def test_mask_threshold_outside_its_range(mask_thr):
         check_test_cfg(GOOD_TEST_CFG | dict(mask_thr=mask_thr))
 
 
+@pytest.mark.parametrize("name", ["nms_pre", "max_per_img"])
+@pytest.mark.parametrize("value", [-1, 0, 100.0])
+def test_counts_that_would_drop_detections(name, value):
+    with pytest.raises(ValueError, match=rf"test_cfg.{name}={value} must be a whole number of at"):
+        check_test_cfg(GOOD_TEST_CFG | {name: value})
+
+
 def test_misspelt_and_missing_test_settings():
     with pytest.raises(ValueError, match=r"unknown keys \['mask_threshold'\].*mask_thr"):
         check_test_cfg(GOOD_TEST_CFG | dict(mask_threshold=0.5))
