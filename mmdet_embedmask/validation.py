@@ -79,8 +79,8 @@ def check_test_cfg(test_cfg: dict[str, Any]) -> None:
     """Check the keys of ``model.test_cfg`` and the values of those that are ours.
 
     Raises:
-        ValueError: for an unknown key, a missing setting, a threshold outside (0, 1), or a number of
-            detections below 1.
+        ValueError: for an unknown key, a missing setting, a threshold outside (0, 1) or a count
+            below 1.
     """
     known = REQUIRED_TEST_CFG + OPTIONAL_TEST_CFG
     if unknown := set(test_cfg) - set(known):

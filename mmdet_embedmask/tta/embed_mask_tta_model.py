@@ -96,7 +96,9 @@ class EmbedMaskTTAModel(BaseTTAModel):
         probabilities = (mean_probability(views, m, size, recipe.resize) for m in merged.members)
         masks = (probability > recipe.mask_thr for probability in probabilities)
         if recipe.mask_format == "rle":
-            return [code for mask in masks for code in encode_mask_results(mask[None])]
+            return [
+                code for mask in masks for code in encode_mask_results(mask[None].cpu().numpy())
+            ]
         found = list(masks)
         return torch.stack(found) if found else merged.labels.new_zeros((0, *size)).bool()
 

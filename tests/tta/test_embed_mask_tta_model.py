@@ -6,7 +6,7 @@ from mmengine.dataset import pseudo_collate
 from pycocotools import mask as coco_mask
 from runs import CONFIGS
 from tiny import build_model, data_batch
-from torch import nn
+from torch import Tensor, nn
 
 from mmdet_embedmask import EmbedMaskTTAModel
 from mmdet_embedmask.validation import SCORES
@@ -15,8 +15,8 @@ TTA = dict(nms=dict(type="nms", iou_threshold=0.6), max_per_img=10)
 
 
 def untrained(**test_cfg):
-    """Its center-ness and class logits are larger, so that scores differ."""
-    model = build_model(test_cfg=test_cfg).eval()
+    """Its class logits are larger, so that scores differ, its margins so small that masks do."""
+    model = build_model(bbox_head=dict(prior_margin=0.5), test_cfg=test_cfg).eval()
     nn.init.normal_(model.bbox_head.conv_cls.weight, std=0.3)
     nn.init.normal_(model.bbox_head.conv_reg.weight, std=0.3)
     return model
@@ -44,7 +44,9 @@ def test_one_view_gives_what_the_model_gives(score):
     assert len(plain) == len(merged) == 2
     for one, other in zip(plain, merged, strict=True):
         a, b = one.pred_instances, other.pred_instances
-        assert len(a) > 3 and a.labels.tolist() == b.labels.tolist()
+        areas = a.masks.float().mean(dim=(1, 2))
+        assert len(a) > 3 and areas.min() > 0.01 and areas.max() < 0.5 and len(set(areas)) > 3
+        assert a.labels.tolist() == b.labels.tolist()
         torch.testing.assert_close(a.bboxes, b.bboxes)
         torch.testing.assert_close(a.scores, b.scores)
         assert (a.masks != b.masks).float().mean() < 1e-5  # at the threshold
@@ -75,6 +77,31 @@ def test_run_lengths_are_those_of_the_bitmaps():
     model.mask_head.test_cfg.mask_format = "rle"
     codes = EmbedMaskTTAModel(model, TTA).test_step(views)[0].pred_instances.masks
     assert torch.equal(bitmaps, torch.from_numpy(coco_mask.decode(codes)).permute(2, 0, 1).bool())
+
+
+def test_run_lengths_are_made_on_the_cpu(monkeypatch):
+    """Masks that nobody has brought to the CPU become no arrays, as those on a GPU."""
+
+    def brought(tensor):
+        tensor = tensor.clone()
+        tensor.is_here = True
+        return tensor
+
+    def guarded(original):
+        def convert(tensor, *args, **options):
+            if {128, 160} <= {*tensor.shape} and not getattr(tensor, "is_here", False):
+                raise TypeError("can't convert cuda:0 device type tensor to numpy")
+            return original(tensor, *args, **options)
+
+        return convert
+
+    model = untrained(mask_format="rle")
+    views = views_of(data_batch([2]), None, "vertical")
+    expected = EmbedMaskTTAModel(model, TTA).test_step(views)[0].pred_instances.masks
+    monkeypatch.setattr(Tensor, "cpu", brought)
+    for name in ("numpy", "__array__"):
+        monkeypatch.setattr(Tensor, name, guarded(getattr(Tensor, name)))
+    assert EmbedMaskTTAModel(model, TTA).test_step(views)[0].pred_instances.masks == expected
 
 
 def test_nothing_detected_gives_empty_masks_of_the_original_size():

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import tensor
 
 from mmdet_embedmask.mask_resize import probability_at_size
@@ -8,12 +9,13 @@ from mmdet_embedmask.tta.merged_views import NONE, View, mean_probability, merge
 SIZE = (40, 80)
 
 
-def view(boxes, scores, labels=None, flip=None, probability=None):
+def view(boxes, scores, labels=None, flip=None, probability=None, img_shape=SIZE):
     boxes = tensor(boxes, dtype=torch.float32).reshape(-1, 4)
     labels = [0] * len(boxes) if labels is None else labels
     if probability is None:
         probability = torch.zeros(len(boxes), 10, 20)
-    return View(boxes, tensor(scores), tensor(labels, dtype=torch.int64), probability, SIZE, flip)
+    labels = tensor(labels, dtype=torch.int64)
+    return View(boxes, tensor(scores), labels, probability, img_shape, flip)
 
 
 def test_boxes_of_one_object_become_one_by_score_and_a_lonely_box_counts_less():
@@ -32,14 +34,33 @@ def test_boxes_of_one_object_become_one_by_score_and_a_lonely_box_counts_less():
     assert merged.scores.tolist() == pytest.approx([0.6, 0.3])
 
 
+def test_the_best_box_of_a_flipped_view_of_another_size_gathers_the_others():
+    views = [
+        view([[0, 0, 20, 16]], [0.3]),
+        # Boxes are in the original image's pixels whatever the view's size: 80 - 80 and 80 - 60.
+        view([[60, 0, 80, 20]], [0.9], flip="horizontal", img_shape=(20, 40)),
+    ]
+    merged = merge_detections(views, SIZE, 0.5, 100)
+    assert merged.members.tolist() == [[0, 0]]
+    assert merged.bboxes.tolist() == [pytest.approx([0, 0, 20, 19], abs=1e-5)]
+
+
+def test_boxes_that_overlap_by_the_threshold_stay_two():
+    views = [view([[0, 0, 20, 20]], [0.9]), view([[0, 0, 20, 10]], [0.8])]
+    assert merge_detections(views, SIZE, 0.5, 100).members.tolist() == [[0, NONE], [NONE, 0]]
+    assert merge_detections(views, SIZE, 0.49, 100).members.tolist() == [[0, 0]]
+
+
 def test_merging_orders_by_the_new_score_and_keeps_at_most_so_many():
     views = [
-        view([[0, 0, 20, 20]], [0.9]),
-        view([[50, 20, 70, 40]], [0.5]),
-        view([[50, 20, 70, 40]], [0.5]),
+        view([[0, 0, 20, 20]], [0.9], [2]),
+        view([[50, 20, 70, 40]], [0.5], [1]),
+        view([[50, 20, 70, 40]], [0.5], [1]),
     ]
     merged = merge_detections(views, SIZE, 0.5, 100)
     assert merged.members.tolist() == [[NONE, 0, 0], [0, NONE, NONE]]
+    assert merged.labels.tolist() == [1, 2]
+    assert merged.bboxes.tolist() == [[50, 20, 70, 40], [0, 0, 20, 20]]
     assert merged.scores.tolist() == pytest.approx([1 / 3, 0.3])
     # The limit is put on boxes before they are merged, as a detector puts it.
     assert merge_detections(views, SIZE, 0.5, 1).members.tolist() == [[0, NONE, NONE]]
@@ -83,25 +104,15 @@ def test_probabilities_are_averaged_over_the_views_that_have_seen_it(flip, dims,
 
 
 def test_views_of_other_sizes_meet_at_the_original_size():
-    # Constant maps: whatever the resize, the mean is exact.
+    # The network inputs of 20 x 40 and 60 x 120 lie in paddings of 24 x 48 and 64 x 128.
     views = [
-        View(
-            torch.zeros(1, 4),
-            tensor([0.5]),
-            tensor([0]),
-            torch.full((1, 8, 16), 0.2),
-            (32, 64),
-            None,
-        ),
-        View(
-            torch.zeros(1, 4),
-            tensor([0.5]),
-            tensor([0]),
-            torch.full((1, 24, 40), 0.8),
-            (96, 160),
-            None,
-        ),
+        view([[0, 0, 9, 9]], [0.9], probability=torch.rand(1, 6, 12), img_shape=(20, 40)),
+        view([[0, 0, 9, 9]], [0.9], probability=torch.rand(1, 16, 32), img_shape=(60, 120)),
     ]
     mean = mean_probability(views, tensor([0, 0]), SIZE, "bilinear")
-    assert mean.shape == SIZE
-    torch.testing.assert_close(mean, torch.full(SIZE, 0.5))
+    expected = 0
+    for one, (height, width) in zip(views, [(20, 40), (60, 120)], strict=True):
+        whole = F.interpolate(one.probability[None], scale_factor=4, mode="bilinear")
+        inside = whole[:, :, :height, :width]
+        expected += F.interpolate(inside, size=SIZE, mode="bilinear")[0, 0] / 2
+    torch.testing.assert_close(mean, expected)
