@@ -107,6 +107,8 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, Any]) -> None:
         """Write the new best checkpoints, then remove those that they replace."""
+        if not self.save_best:  # nor is there a backend, unless the run trains
+            return
         backend, later = self.file_backend, _RemovesLater(self.file_backend)
         self.file_backend = later
         try:

@@ -23,7 +23,8 @@ class EmbeddingVisualizationHook(Hook):
 
     Every backend that is configured gets them (files, TensorBoard, ...), under names like
     ``val_embedding_view_0`` with the training iteration as step. Each drawn image costs another
-    forward pass, in the main process only.
+    forward pass, in the main process only. With test-time augmentation the first view that is not
+    flipped is drawn.
 
     Args:
         interval: every so many images of a validation or test, the first included.
@@ -112,6 +113,7 @@ class EmbeddingVisualizationHook(Hook):
     def _draw_batch(self, runner: Runner, batch: dict[str, Any] | None, mode: str) -> None:
         if batch is None or not is_main_process():
             return
+        batch = _one_view(batch)
         for index in range(len(batch["inputs"])):
             turn, rest = divmod(self._seen, self.interval)
             self._seen += 1
@@ -148,3 +150,11 @@ class EmbeddingVisualizationHook(Hook):
             runner.visualizer.add_image(
                 f"{prefix}{name}_{turn}", picture[..., ::-1].copy(), runner.iter
             )
+
+
+def _one_view(batch: dict[str, Any]) -> dict[str, Any]:
+    """A plain batch; of one of several views, each a list over the images, the first unflipped."""
+    if not isinstance(batch["inputs"][0], list):
+        return batch
+    flips = [bool(images[0].get("flip")) for images in batch["data_samples"]]
+    return {key: views[flips.index(min(flips))] for key, views in batch.items()}

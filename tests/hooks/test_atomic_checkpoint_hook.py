@@ -254,6 +254,12 @@ def test_a_best_checkpoint_may_replace_one_of_its_own_name(tmp_path):
     assert checkpoints(tmp_path) == ["best_score_iter_2.pth", "iter_2.pth"]
 
 
+def test_a_run_that_only_validates_saves_nothing(tmp_path):
+    runner = small_run(tmp_path, 2, scores(1))
+    runner.val_loop.run()
+    assert not checkpoints(tmp_path)
+
+
 def test_a_misspelt_argument_is_refused_before_training():
     with pytest.raises(TypeError, match="AtomicCheckpointHook has no arguments.*max_keep_checkpts"):
         AtomicCheckpointHook(interval=1, max_keep_checkpts=1)

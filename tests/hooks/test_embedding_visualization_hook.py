@@ -8,10 +8,15 @@ from runs import build_runner, make_shapes, shapes_config
 from tiny import build_model, data_batch
 from torch.nn.parallel import DataParallel
 
-from mmdet_embedmask import EmbeddingVisualizationHook
+from mmdet_embedmask import EmbeddingVisualizationHook, EmbedMaskTTAModel
+from mmdet_embedmask.hooks import embedding_visualization_hook
+from mmdet_embedmask.hooks.unwrapped import unwrapped_model
+from mmdet_embedmask.visualization.embedding_view import embedding_view
+from mmdet_embedmask.visualization.inspect_image import inspect_image
 from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT
 
 SIZE = (64, 96)
+TTA = dict(nms=dict(iou_threshold=0.6), max_per_img=10)
 
 
 class Recorder:
@@ -33,13 +38,22 @@ def fake_runner(model):
     return SimpleNamespace(model=model, visualizer=Recorder(), iter=7)
 
 
+COLORS = [(200, 0, 0), (0, 0, 200), (0, 200, 0)]
+"""Of the images of a batch: red, blue, green."""
+
+
 def batch_of(tmp_path, count):
     batch = data_batch([1] * count, size=SIZE)
     for index, sample in enumerate(batch["data_samples"]):
         path = tmp_path / f"{index}.png"
-        cv2.imwrite(str(path), np.full((*SIZE, 3), (0, 0, 200), np.uint8))  # red
+        cv2.imwrite(str(path), np.full((*SIZE, 3), COLORS[index][::-1], np.uint8))
         sample.set_metainfo(dict(img_path=str(path)))
     return batch
+
+
+def input_panel(picture):
+    top = GAP + 2 * HEADER_HEIGHT
+    return picture[top : top + 240, GAP : GAP + 360]
 
 
 def test_pictures_names_and_steps(tmp_path, model):
@@ -61,9 +75,51 @@ def test_pictures_names_and_steps(tmp_path, model):
     assert embedding.shape == (2 * HEADER_HEIGHT + 240 + 2 * GAP, 4 * 360 + 5 * GAP, 3)
     rows = 3 * (HEADER_HEIGHT + 160 + GAP)
     assert coupling.shape == (2 * GAP + 3 * HEADER_HEIGHT + rows, 5 * 240 + 6 * GAP, 3)
-    # The input panel, now in red, green, blue.
-    top = GAP + 2 * HEADER_HEIGHT
-    assert (embedding[top : top + 240, GAP : GAP + 360] == (200, 0, 0)).all()
+    # Images 0 and 2 of the first batch, now in red, green, blue.
+    assert (input_panel(embedding) == COLORS[0]).all()
+    assert (input_panel(runner.visualizer.added[2][1]) == COLORS[2]).all()
+
+
+def test_of_several_views_the_first_unflipped_one_is_drawn(tmp_path, model):
+    hook = EmbeddingVisualizationHook(score_thr=0.0, interval=1)
+    plain, augmented = fake_runner(model), fake_runner(EmbedMaskTTAModel(model, TTA))
+    hook.after_test_iter(plain, 0, batch_of(tmp_path, 2), None)
+    batch = batch_of(tmp_path, 2)
+    flipped = dict(flip=True, flip_direction="horizontal")
+    mirrored = [sample.clone() for sample in batch["data_samples"]]
+    for sample in mirrored:
+        sample.set_metainfo(flipped)
+    views = dict(
+        inputs=[[image.flip([2]) for image in batch["inputs"]], batch["inputs"]],
+        data_samples=[mirrored, batch["data_samples"]],
+    )
+    hook.before_test_epoch(augmented)
+    hook.after_test_iter(augmented, 0, views, None)
+    assert len(plain.visualizer.added) == len(augmented.visualizer.added) == 4
+    for (name, picture, _), (other, drawn, _) in zip(
+        plain.visualizer.added, augmented.visualizer.added, strict=True
+    ):
+        assert name == other and (picture == drawn).all()
+
+
+def test_the_part_reaches_the_picture(tmp_path, model):
+    runner, batch = fake_runner(model), batch_of(tmp_path, 1)
+    hook = EmbeddingVisualizationHook(score_thr=0.0, part="spatial_free", coupling_name=None)
+    hook.after_val_iter(runner, 0, batch, None)
+    image, inspected = cv2.imread(str(tmp_path / "0.png")), inspect_image(model, batch, 0.0)
+    free, both = (
+        embedding_view(image, inspected, 0.5, "0.png, iteration 7", part)[..., ::-1]
+        for part in ("spatial_free", "both")
+    )
+    ((_, drawn, _),) = runner.visualizer.added
+    assert (drawn == free).all() and (drawn != both).any()
+
+
+def test_only_the_main_process_draws(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(embedding_visualization_hook, "is_main_process", lambda: False)
+    runner = fake_runner(model)
+    EmbeddingVisualizationHook().after_val_iter(runner, 0, batch_of(tmp_path, 1), None)
+    assert not runner.visualizer.added
 
 
 def test_counting_starts_again_with_each_validation(tmp_path, model):
@@ -80,6 +136,16 @@ def test_a_wrapped_model_is_looked_into(tmp_path, model):
     hook = EmbeddingVisualizationHook(score_thr=0.0, embedding_name=None, coupling_name="maps")
     hook.after_val_iter(runner, 0, batch_of(tmp_path, 1), None)
     assert [name for name, _, _ in runner.visualizer.added] == ["val_maps_0"]
+
+
+def test_the_model_inside_all_wrappers(model):
+    # MMEngine wraps the augmented model, users may wrap the model that is augmented.
+    for wrapped in (
+        DataParallel(EmbedMaskTTAModel(model, TTA)),
+        EmbedMaskTTAModel(model, TTA),
+        DataParallel(DataParallel(model)),
+    ):
+        assert unwrapped_model(SimpleNamespace(model=wrapped)) is model
 
 
 def test_without_detections_there_are_no_coupling_maps(tmp_path, model):
@@ -113,6 +179,9 @@ def test_other_models_and_missing_paths_are_named(tmp_path, model):
     with pytest.raises(ValueError, match="the model is a SimpleNamespace: remove the hook"):
         hook.before_run(fake_runner(SimpleNamespace()))
     hook.before_run(fake_runner(model))
+    small = dict(embed_dim=3)  # 2 aware channels, 1 free one
+    three = fake_runner(build_model(bbox_head=small, mask_head=small))
+    EmbeddingVisualizationHook(part="spatial_free").before_run(three)
     free = dict(embedding="spatial_free")
     spatial_free = build_model(bbox_head=free, mask_head=free)
     with pytest.raises(ValueError, match="no spatial_aware part: choose part='both'"):
