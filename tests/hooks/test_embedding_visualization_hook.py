@@ -179,9 +179,9 @@ def test_other_models_and_missing_paths_are_named(tmp_path, model):
     with pytest.raises(ValueError, match="the model is a SimpleNamespace: remove the hook"):
         hook.before_run(fake_runner(SimpleNamespace()))
     hook.before_run(fake_runner(model))
-    small = dict(embed_dim=3)  # 2 aware channels, 1 free one
-    three = fake_runner(build_model(bbox_head=small, mask_head=small))
-    EmbeddingVisualizationHook(part="spatial_free").before_run(three)
+    small = dict(embed_dim=4)  # two channels each
+    four = fake_runner(build_model(bbox_head=small, mask_head=small))
+    EmbeddingVisualizationHook(part="spatial_free").before_run(four)
     free = dict(embedding="spatial_free")
     spatial_free = build_model(bbox_head=free, mask_head=free)
     with pytest.raises(ValueError, match="no spatial_aware part: choose part='both'"):
