@@ -17,6 +17,9 @@ from .problems import Problem, ProblemCollector, show
 MAX_PIXELS = 2**32 - 1
 """What COCO's run lengths can count."""
 
+NO_INSTANCE = "there is no instance to learn from, crowds apart"
+"""An error of a file that is learned from alone."""
+
 
 def check_coco_file(
     path: Path, classes: Sequence[str], use: Use = "train", labels_by_name: bool = True
@@ -160,6 +163,6 @@ def _check_annotations(
                 f"annotation {show(identity)}, category {category}",
             )
     if not num_learned and context.use == "train":
-        found.error("there is no instance to learn from, crowds apart", f"classes {show(classes)}")
+        found.error(NO_INSTANCE, f"classes {show(classes)}")
     elif not annotations:
         found.warning("there is no annotation: predictions cannot be evaluated", context.use)

@@ -1,6 +1,6 @@
 """Checks of MMDetection's data sets in COCO's format: annotation file, then image files."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from .annotation_check import check_coco_file, read_coco_file
 from .box_check import Use
 from .category_check import check_categories
 from .image_files import loaded_size
-from .problems import Problem, ProblemCollector, merge_problems, raise_errors
+from .problems import Problem, ProblemCollector, merge_problems, raise_errors, tolerate
 
 TURNED = (
     " (turned by EXIF data? Images annotated unturned are for "
@@ -41,7 +41,9 @@ def dataset_name(dataset: BaseDataset) -> str:
     return f"{type(dataset).__name__} ({getattr(dataset, 'ann_file', '')})"
 
 
-def dataset_problems(dataset: CocoDataset, use: Use, check_images: bool = True) -> list[Problem]:
+def dataset_problems(
+    dataset: CocoDataset, use: Use, check_images: bool = True, tolerated: Collection[str] = ()
+) -> list[Problem]:
     """Check the annotation file and, if it is right, the images that the data set loads.
 
     To be called by all processes of a run: the main one reads the annotation file, each its share
@@ -51,12 +53,15 @@ def dataset_problems(dataset: CocoDataset, use: Use, check_images: bool = True) 
         dataset: one that `reads_coco_files`; loaded if it is not yet and its file is right.
         use: what it is for.
         check_images: whether to look at the image files.
+        tolerated: kinds of errors in the annotation file that are none here.
 
     Returns:
         Its problems, errors first.
     """
     rank, world_size = get_dist_info()
-    found: list[list[Problem]] = [annotation_problems(dataset, use) if rank == 0 else []]
+    found: list[list[Problem]] = [[]]
+    if rank == 0:
+        found = [tolerate(annotation_problems(dataset, use), tolerated)]
     broadcast_object_list(found)
     if not check_images or any(problem.is_error for problem in found[0]):
         return found[0]

@@ -15,6 +15,9 @@ from .segmentation_check import MIN_COORDINATES, mask_state
 Sizes = dict[int | float | str, tuple[int, int]]
 """(height, width) of images, by id."""
 
+NO_MASK = "a box without a mask: give it a 'segmentation' (polygons or RLE), or remove it"
+"""An error wherever masks are loaded or measured."""
+
 
 @dataclass(frozen=True)
 class FileContext:
@@ -97,9 +100,7 @@ def _check_mask(
 ) -> bool:
     """Check the mask; whether there is one."""
     if not annotation.get("segmentation"):
-        found.error(
-            "a box without a mask: give it a 'segmentation' (polygons or RLE), or remove it", where
-        )
+        found.error(NO_MASK, where)
         return False
     try:
         state = mask_state(annotation["segmentation"], *size)

@@ -1,8 +1,8 @@
 """What is wrong with a data set, gathered so that one message tells all of it."""
 
 import reprlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 MAX_EXAMPLES = 5
@@ -71,6 +71,12 @@ def merge_problems(parts: Sequence[Sequence[Problem]]) -> list[Problem]:
         examples = (*first.examples, *problem.examples)[:MAX_EXAMPLES]
         merged[key] = Problem(*key, first.count + problem.count, examples)
     return sorted(merged.values(), key=lambda problem: not problem.is_error)
+
+
+def tolerate(problems: Sequence[Problem], kinds: Collection[str]) -> list[Problem]:
+    """The same problems, errors first; those of these kinds are none, but warnings."""
+    found = [replace(p, is_error=p.is_error and p.kind not in kinds) for p in problems]
+    return sorted(found, key=lambda problem: not problem.is_error)
 
 
 def raise_errors(problems: Sequence[Problem], name: str) -> None:

@@ -1,7 +1,7 @@
 """Checks of a run's annotation and image files, and of what it evaluates them with."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from mmdet.evaluation import CocoMetric
 from mmengine.dataset import BaseDataset
@@ -14,14 +14,25 @@ from ..data.dataset_check import dataset_name, dataset_problems, reads_coco_file
 from ..data.problems import raise_errors
 
 
-def check_data_files(datasets: Iterable[BaseDataset], use: Use, check_images: bool) -> None:
+def check_data_files(
+    datasets: Iterable[BaseDataset],
+    use: Use,
+    check_images: bool,
+    tolerated: Collection[str] = (),
+) -> None:
     """Check the files of all data sets that are in COCO's format; warnings are logged.
+
+    Args:
+        datasets: of any format.
+        use: what they are for.
+        check_images: whether to look at the image files.
+        tolerated: kinds of errors in annotation files that are none here.
 
     Raises:
         ValueError: if a data set cannot be used, with all reasons.
     """
     for dataset in filter(reads_coco_files, datasets):
-        problems = dataset_problems(dataset, use, check_images)
+        problems = dataset_problems(dataset, use, check_images, tolerated)
         raise_errors(problems, dataset_name(dataset))
         for problem in problems:
             print_log(

@@ -1,20 +1,31 @@
 """Stops a run before its first iteration where model, pipeline and data do not fit."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from mmdet.datasets.transforms import MixUp, Mosaic, RandomShift
 from mmdet.engine.hooks import DetVisualizationHook
-from mmdet.evaluation import DumpDetResults
+from mmdet.evaluation import CocoMetric, DumpDetResults, MultiDatasetsEvaluator
 from mmdet.registry import HOOKS
 from mmengine.dataset import BaseDataset
-from mmengine.evaluator import BaseMetric
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ..data.annotation_check import NO_INSTANCE
+from ..data.box_check import Use
 from ..data.dataset_check import dataset_name
+from ..data.instance_check import NO_MASK
 from ..validation import check_num_classes, check_pad_divisor
 from .data_files import check_data_files, check_evaluated_images, check_same_classes
 from .unwrapped import unwrapped_model
+
+WITHOUT_MASKS = {
+    Mosaic: "take CachedMosaic in the data set's own pipeline",
+    MixUp: "take CachedMixUp in the data set's own pipeline",
+    RandomShift: "take TranslateX and TranslateY",
+}
+"""Transforms of MMDetection that move boxes and leave masks, and what does both."""
 
 
 @HOOKS.register_module()
@@ -41,25 +52,28 @@ class SetupCheckHook(Hook):
         """
         model = unwrapped_model(runner)
         check_padding(model)
+        check_transforms(runner.train_dataloader.dataset)
         learned = list(unwrap_datasets(runner.train_dataloader.dataset))
         for dataset in learned:
             check_classes(model, dataset)
-        check_data_files(learned, "train", self.check_images)
-        for dataset in learned:
-            check_annotations(dataset)
+        # One of several may show background alone.
+        tolerated = (NO_INSTANCE,) if len(learned) > 1 else ()
+        check_data_files(learned, "train", self.check_images, tolerated)
+        check_annotations(learned)
         if runner.val_loop is not None:
-            evaluated = list(unwrap_datasets(runner.val_dataloader.dataset))
-            check_same_classes(learned, evaluated)
-            check_data_files(evaluated, "val", self.check_images)
-            check_evaluated_images(evaluated, runner.val_evaluator.metrics)
+            evaluated = runner.val_dataloader.dataset
+            check_same_classes(learned, list(unwrap_datasets(evaluated)))
+            self._check_measured(evaluated, runner.val_evaluator, "val")
+            check_mask_format(model, runner.hooks, runner.val_evaluator.metrics)
 
     def before_val(self, runner: Runner) -> None:
-        """Check the classes of the validation data.
+        """Check the classes of the validation data, and that the masks' format suits their readers.
 
         Raises:
-            ValueError: if their number differs from the head's.
+            ValueError: if the number of classes differs from the head's, or masks are run lengths
+                and shall be drawn or dumped.
         """
-        self._check_evaluated(runner, runner.val_dataloader.dataset)
+        self._check_evaluated(runner, runner.val_dataloader.dataset, runner.val_evaluator)
 
     def before_test(self, runner: Runner) -> None:
         """Check the test data, and that the masks' format suits their readers.
@@ -68,28 +82,76 @@ class SetupCheckHook(Hook):
             ValueError: if the data cannot be used, the number of classes differs from the head's,
                 or masks are run lengths and shall be drawn or dumped.
         """
-        self._check_evaluated(runner, runner.test_dataloader.dataset)
-        evaluated = list(unwrap_datasets(runner.test_dataloader.dataset))
-        check_data_files(evaluated, "test", self.check_images)
-        check_evaluated_images(evaluated, runner.test_evaluator.metrics)
-        check_mask_format(unwrapped_model(runner), runner.hooks, runner.test_evaluator.metrics)
+        self._check_evaluated(runner, runner.test_dataloader.dataset, runner.test_evaluator)
+        self._check_measured(runner.test_dataloader.dataset, runner.test_evaluator, "test")
 
-    def _check_evaluated(self, runner: Runner, dataset: Any) -> None:
-        """Check the classes of a dataset that is only predicted on."""
+    def _check_evaluated(self, runner: Runner, dataset: Any, evaluator: Evaluator) -> None:
+        """Check classes and masks of a dataset that is only predicted on."""
         model = unwrapped_model(runner)
         for part in unwrap_datasets(dataset):
             check_classes(model, part)
+        check_mask_format(model, runner.hooks, evaluator.metrics)
+
+    def _check_measured(self, dataset: Any, evaluator: Evaluator, use: Use) -> None:
+        """Check the files of a dataset that is predicted on, and what they are measured by."""
+        for part, metrics in measured_datasets(dataset, evaluator):
+            tolerated = () if needs_masks(part, metrics) else (NO_MASK,)
+            check_data_files([part], use, self.check_images, tolerated)
+            check_evaluated_images([part], metrics)
 
 
 def unwrap_datasets(dataset: Any) -> Iterator[BaseDataset]:
     """Yield the datasets inside MMEngine's and MMDetection's wrappers (repeat, concat, ...)."""
+    return (level for level in _levels(dataset) if not _wrapped(level))
+
+
+def _levels(dataset: Any) -> Iterator[Any]:
+    """Yield a dataset and all that it wraps."""
+    yield dataset
+    for part in _wrapped(dataset):
+        yield from _levels(part)
+
+
+def _wrapped(dataset: Any) -> Sequence[Any]:
     if hasattr(dataset, "datasets"):
-        for part in dataset.datasets:
-            yield from unwrap_datasets(part)
-    elif hasattr(dataset, "dataset"):
-        yield from unwrap_datasets(dataset.dataset)
-    else:
-        yield dataset
+        return list(dataset.datasets)
+    return [dataset.dataset] if hasattr(dataset, "dataset") else []
+
+
+def measured_datasets(
+    dataset: Any, evaluator: Evaluator
+) -> Iterator[tuple[BaseDataset, Sequence[BaseMetric]]]:
+    """Yield the datasets inside the wrappers, each with the metrics that measure it."""
+    measured = [(dataset, evaluator.metrics)]
+    if isinstance(evaluator, MultiDatasetsEvaluator):
+        metrics = [[metric] for metric in evaluator.metrics]
+        measured = list(zip(dataset.datasets, metrics, strict=False))
+    for part, metrics in measured:
+        for inner in unwrap_datasets(part):
+            yield inner, metrics
+
+
+def needs_masks(dataset: BaseDataset, metrics: Iterable[BaseMetric]) -> bool:
+    """Whether the masks of a dataset that is predicted on are loaded or measured."""
+    loaded = any(getattr(t, "with_mask", False) for t in dataset.pipeline.transforms)
+    return loaded or any(isinstance(m, CocoMetric) and "segm" in m.metrics for m in metrics)
+
+
+def check_transforms(dataset: Any) -> None:
+    """Check that no transform of a dataset that is learned from, or of a wrapper, leaves masks.
+
+    Raises:
+        ValueError: naming the transform and one to take in its place.
+    """
+    for level in _levels(dataset):
+        pipeline = getattr(level, "pipeline", ())
+        for transform in getattr(pipeline, "transforms", pipeline):
+            # Not those that inherit and do better, as CachedMosaic.
+            if cure := WITHOUT_MASKS.get(type(transform)):
+                raise ValueError(
+                    f"{type(transform).__name__} in the training pipeline changes boxes and leaves "
+                    f"masks as they are: {cure}, which changes both"
+                )
 
 
 def check_padding(model: Any) -> None:
@@ -131,17 +193,30 @@ def check_mask_format(model: Any, hooks: Iterable[Hook], metrics: Iterable[BaseM
     if readers:
         raise ValueError(
             f"{type(readers[0]).__name__} reads masks as bitmaps, but test_cfg.mask_format='rle' "
-            "gives run lengths: set model.test_cfg.mask_format='bitmap', or leave out --show, "
-            "--show-dir and --out"
+            "gives run lengths: set model.test_cfg.mask_format='bitmap', or leave out draw=True, "
+            "--show, --show-dir and --out"
         )
 
 
-def check_annotations(dataset: BaseDataset) -> None:
-    """Check that the pipeline loads masks and that every annotation has one that it can read.
+def check_annotations(datasets: Sequence[BaseDataset]) -> None:
+    """Check that pipelines load masks and that every annotation has one that they can read.
+
+    Args:
+        datasets: all that are learned from; some may show background alone.
 
     Raises:
         ValueError: if masks are not loaded, are missing, stay undecoded, or nothing is annotated.
     """
+    if sum(map(_count_learned, datasets)) == 0:
+        raise ValueError(
+            f"{' and '.join(map(dataset_name, datasets))} has no annotated instance of its classes "
+            f"{datasets[0].metainfo.get('classes')}: write the class names in "
+            "metainfo=dict(classes=...) exactly as in the annotation file"
+        )
+
+
+def _count_learned(dataset: BaseDataset) -> int:
+    """Check the pipeline and all instances of a dataset, and count those that are learned."""
     name = dataset_name(dataset)
     loaders = [t for t in dataset.pipeline.transforms if hasattr(t, "with_mask")]
     if not any(loader.with_mask for loader in loaders):
@@ -151,11 +226,7 @@ def check_annotations(dataset: BaseDataset) -> None:
         )
     infos = (dataset.get_data_info(index) for index in range(len(dataset)))
     decodes_rle = all(getattr(loader, "poly2mask", True) for loader in loaders)
-    if _check_instances(infos, name, decodes_rle) == 0:
-        raise ValueError(
-            f"{name} has no annotated instance of its classes {dataset.metainfo.get('classes')}: "
-            "write the class names in metainfo=dict(classes=...) exactly as in the annotation file"
-        )
+    return _check_instances(infos, name, decodes_rle)
 
 
 def _check_instances(infos: Iterable[dict], name: str, decodes_rle: bool) -> int:

@@ -1,8 +1,15 @@
+import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
+from mmdet.datasets import CocoDataset, MultiImageMixDataset
 from mmdet.engine.hooks import DetVisualizationHook
-from mmdet.evaluation import DumpDetResults
+from mmdet.evaluation import CocoMetric, DumpDetResults, MultiDatasetsEvaluator
+from mmdet.registry import TRANSFORMS
+from mmdet.structures.bbox import HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 
@@ -18,16 +25,20 @@ RLE = dict(size=[8, 8], counts="08X1")
 POLYGON = [[1.0, 1.0, 5.0, 1.0, 5.0, 5.0]]
 
 
+def loads(with_mask=True, poly2mask=True):
+    return SimpleNamespace(with_mask=with_mask, poly2mask=poly2mask)
+
+
 class FakeDataset(BaseDataset):
     """What the hook reads of a dataset, and nothing loaded."""
 
     ann_file = "annotations/train.json"
     metainfo = None
 
-    def __init__(self, masks=(POLYGON,), classes=("cat", "dog"), with_mask=True, poly2mask=True):
+    def __init__(self, masks=(POLYGON,), classes=("cat", "dog"), transforms=None, **loader):
         self.metainfo = dict(classes=classes)
-        loader = SimpleNamespace(with_mask=with_mask, poly2mask=poly2mask)
-        self.pipeline = SimpleNamespace(transforms=[object(), loader])
+        transforms = [object(), loads(**loader)] if transforms is None else transforms
+        self.pipeline = SimpleNamespace(transforms=transforms)
         self.instances = [
             dict(bbox=[1, 1, 5, 5], ignore_flag=0) | ({} if mask is None else dict(mask=mask))
             for mask in masks
@@ -52,6 +63,8 @@ def runner(
     hooks=(),
     metrics=(),
 ):
+    evaluator = metrics if isinstance(metrics, MultiDatasetsEvaluator) else None
+    evaluator = evaluator or SimpleNamespace(metrics=list(metrics))
     model = SimpleNamespace(
         bbox_head=SimpleNamespace(num_classes=num_classes),
         mask_head=SimpleNamespace(stride=8, mask_recipe=MaskRecipe(0.5, mask_format=mask_format)),
@@ -63,27 +76,153 @@ def runner(
         train_dataloader=loader,
         val_dataloader=loader,
         val_loop=loader,
-        val_evaluator=SimpleNamespace(metrics=[]),
+        val_evaluator=evaluator,
         test_dataloader=loader,
         hooks=list(hooks),
-        test_evaluator=SimpleNamespace(metrics=list(metrics)),
+        test_evaluator=evaluator,
     )
 
 
-def test_run_lengths_are_neither_drawn_nor_dumped(tmp_path):
+def coco(folder, name, first_id=1, segmentation=POLYGON, annotated=True, **options):
+    """A data set in COCO's format of one image, with one box or without."""
+    image = dict(id=first_id, file_name=f"{name}.png", height=8, width=8)
+    box = dict(id=1, image_id=first_id, category_id=1, bbox=[1, 1, 4, 4], area=16, iscrowd=0)
+    content = dict(
+        images=[image],
+        annotations=[box | ({} if segmentation is None else dict(segmentation=segmentation))],
+        categories=[dict(id=1, name="cat"), dict(id=2, name="dog")],
+    )
+    content["annotations"] *= annotated
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(content))
+    return CocoDataset(
+        ann_file=str(path),
+        data_prefix=dict(img=str(folder)),
+        metainfo=dict(classes=("cat", "dog")),
+        **dict(pipeline=[], serialize_data=False) | options,
+    )
+
+
+LOAD = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)
+
+
+@pytest.mark.parametrize("event", ["before_train", "before_val", "before_test"])
+def test_run_lengths_are_neither_drawn_nor_dumped(tmp_path, event):
     DetLocalVisualizer.get_instance("setup_check")  # the hook looks for one
     draws, silent = DetVisualizationHook(draw=True, test_out_dir="x"), DetVisualizationHook()
     dumps = DumpDetResults(str(tmp_path / "results.pkl"))
-    hook = SetupCheckHook()
+    check = getattr(SetupCheckHook(), event)
     for readers, name in (
         (dict(hooks=[draws]), "DetVisualizationHook"),
         (dict(hooks=[silent], metrics=[dumps]), "DumpDetResults"),
     ):
         message = f"{name} reads masks as bitmaps.* set model.test_cfg.mask_format='bitmap'"
         with pytest.raises(ValueError, match=message):
-            hook.before_test(runner(FakeDataset(), mask_format="rle", **readers))
-        hook.before_test(runner(FakeDataset(), **readers))
-    hook.before_test(runner(FakeDataset(), mask_format="rle", hooks=[silent]))
+            check(runner(FakeDataset(), mask_format="rle", **readers))
+        check(runner(FakeDataset(), **readers))
+    check(runner(FakeDataset(), mask_format="rle", hooks=[silent]))
+    without_validation = runner(FakeDataset(), mask_format="rle", hooks=[draws])
+    without_validation.val_loop = without_validation.val_dataloader = None
+    SetupCheckHook().before_train(without_validation)
+
+
+def test_a_part_of_the_training_data_may_show_background_alone(tmp_path):
+    cats, background = (
+        coco(tmp_path, name, annotated=annotated, pipeline=[LOAD])
+        for name, annotated in (("cats", True), ("background", False))
+    )
+    check = SetupCheckHook(check_images=False).before_train
+    check(runner(ConcatDataset([cats, background])))
+    check(runner(SimpleNamespace(datasets=[FakeDataset(masks=()), cats])))
+    with pytest.raises(
+        ValueError, match=r"background.json\) cannot be used:.*\n.*no instance to le"
+    ):
+        check(runner(background))
+    both = r"background.json\) and .*background.json\) has no annotated instance of its classes"
+    with pytest.raises(ValueError, match=both):
+        check(runner(ConcatDataset([background, background])))
+
+
+@pytest.mark.parametrize("event", ["before_train", "before_test"])
+def test_masks_are_needed_where_they_are_loaded_or_measured(tmp_path, event):
+    def check(metric, **options):
+        boxes = coco(tmp_path, "boxes", segmentation=None, **options)
+        metric = CocoMetric(ann_file=boxes.ann_file, metric=metric)
+        setup = runner(boxes, metrics=[metric])
+        setup.train_dataloader = SimpleNamespace(dataset=FakeDataset())
+        getattr(SetupCheckHook(check_images=False), event)(setup)
+
+    check("bbox")
+    check("bbox", pipeline=[dict(LOAD, with_mask=False)])
+    for wrong in (dict(metric=["bbox", "segm"]), dict(metric="bbox", pipeline=[LOAD])):
+        with pytest.raises(ValueError, match="a box without a mask"):
+            check(**wrong)
+
+
+@pytest.mark.parametrize("event", ["before_train", "before_test"])
+def test_metrics_hold_the_images_that_they_measure(tmp_path, event):
+    check = getattr(SetupCheckHook(check_images=False), event)
+    first, second = (
+        coco(tmp_path, name, number, pipeline=[LOAD])
+        for number, name in enumerate(("first", "second"), start=1)
+    )
+    measures = [CocoMetric(ann_file=d.ann_file, metric=["bbox", "segm"]) for d in (first, second)]
+    check(runner(first, metrics=measures[:1]))
+    with pytest.raises(ValueError, match=r"lacks images of CocoDataset \(.*first.json\)"):
+        check(runner(first, metrics=measures[1:]))
+    both = SimpleNamespace(datasets=[SimpleNamespace(dataset=first), second])
+    check(runner(both, metrics=MultiDatasetsEvaluator(measures, ["first", "second"])))
+    with pytest.raises(ValueError, match=r"lacks images of CocoDataset \(.*first.json\)"):
+        check(runner(both, metrics=MultiDatasetsEvaluator(measures[::-1], ["first", "second"])))
+    with pytest.raises(ValueError, match=r"lacks images of CocoDataset \(.*first.json\)"):
+        check(runner(both, metrics=measures))
+
+
+MOSAIC, MIX_UP = (dict(type=name, img_scale=(8, 8)) for name in ("Mosaic", "MixUp"))
+
+
+@pytest.mark.parametrize(
+    "transform, cure",
+    [
+        (MOSAIC, "CachedMosaic"),
+        (MIX_UP, "CachedMixUp"),
+        (dict(type="RandomShift"), "TranslateX and TranslateY"),
+    ],
+)
+def test_transforms_that_leave_masks_are_refused(transform, cure):
+    message = f"{transform['type']} in the training pipeline changes boxes .* take {cure}"
+    mixed = MultiImageMixDataset(FakeDataset(), [transform], lazy_init=True)
+    inside = FakeDataset(transforms=[loads(), TRANSFORMS.build(transform)])
+    for dataset in (mixed, SimpleNamespace(dataset=mixed), inside):
+        with pytest.raises(ValueError, match=message):
+            SetupCheckHook().before_train(runner(dataset))
+
+
+@pytest.mark.parametrize("name", ["CachedMosaic", "CachedMixUp"])
+def test_what_is_named_in_their_place_mixes_masks(name):
+    options = dict(ratio_range=(1.0, 1.0)) if name == "CachedMixUp" else {}
+    transform = TRANSFORMS.build(dict(type=name, img_scale=(64, 64), prob=1.0, **options))
+    SetupCheckHook().before_train(runner(FakeDataset(transforms=[loads(), transform])))
+    most = 0
+    for shift in range(8):
+        masks = np.zeros((2, 64, 64), np.uint8)
+        masks[0, 8:24, 8 + shift : 30] = masks[1, 40:60, 20:50] = 1
+        mixed = transform(
+            dict(
+                img=np.zeros((64, 64, 3), np.uint8),
+                img_shape=(64, 64),
+                gt_bboxes=HorizontalBoxes(
+                    torch.tensor([[8.0 + shift, 8, 30, 24], [20, 40, 50, 60]])
+                ),
+                gt_bboxes_labels=np.array([0, 1]),
+                gt_ignore_flags=np.zeros(2, bool),
+                gt_masks=BitmapMasks(masks, 64, 64),
+            )
+        )
+        boxes = mixed["gt_masks"].get_bboxes("hbox").tensor
+        assert torch.equal(boxes, mixed["gt_bboxes"].tensor)
+        most = max(most, len(boxes))
+    assert most > 2
 
 
 def test_a_good_setup_passes():
@@ -108,6 +247,10 @@ def test_num_classes(event):
         (dict(masks=(POLYGON, None)), "1.jpg has an instance with a box but no mask"),
         (dict(masks=(POLYGON, RLE), poly2mask=False), "RLE mask.*set poly2mask=True"),
         (dict(masks=()), r"no annotated instance of its classes \('cat', 'dog'\)"),
+        (
+            dict(masks=(RLE,), transforms=[loads(), loads(poly2mask=False)]),
+            "RLE mask.*set poly2mask=True",
+        ),
     ],
 )
 def test_annotations(options, message):
@@ -118,14 +261,18 @@ def test_annotations(options, message):
 def test_ignored_rle_without_decoding_is_fine():
     dataset = FakeDataset((POLYGON, RLE), poly2mask=False)
     dataset.instances[1]["ignore_flag"] = 1
-    check_annotations(dataset)
+    check_annotations([dataset])
+
+
+def test_one_of_two_loaders_may_load_the_masks():
+    check_annotations([FakeDataset(transforms=[loads(with_mask=False), loads()])])
 
 
 def test_ignored_instances_alone_are_not_enough():
     dataset = FakeDataset()
     dataset.instances[0]["ignore_flag"] = 1
     with pytest.raises(ValueError, match="no annotated instance"):
-        check_annotations(dataset)
+        check_annotations([dataset])
 
 
 @pytest.mark.parametrize(
@@ -136,8 +283,11 @@ def test_ignored_instances_alone_are_not_enough():
     ],
 )
 def test_padding(options, message):
+    wrong = runner(FakeDataset(), **options)
     with pytest.raises(ValueError, match=message):
-        check_padding(runner(FakeDataset(), **options).model)
+        check_padding(wrong.model)
+    with pytest.raises(ValueError, match=message):
+        SetupCheckHook().before_train(wrong)
 
 
 def test_wrapped_datasets_are_all_found():
