@@ -8,6 +8,8 @@ from mmengine.registry import init_default_scope
 from tiny import build_model, model_cfg
 
 CLASSES = ("cat", "dog", "owl")
+BBOX_HEAD = dict(prior_margin=2.0)
+"""Fits the large random embeddings of `save_checkpoint`."""
 
 
 def demo_config(**test_cfg) -> Config:
@@ -32,7 +34,7 @@ def demo_config(**test_cfg) -> Config:
         dict(
             default_scope="mmdet",
             custom_imports=dict(imports=["mmdet_embedmask"], allow_failed_imports=False),
-            model=model_cfg(test_cfg=test_cfg).to_dict(),
+            model=model_cfg(bbox_head=BBOX_HEAD, test_cfg=test_cfg).to_dict(),
             test_dataloader=dict(batch_size=1, dataset=dataset),
             visualizer=dict(type="DetLocalVisualizer", name="visualizer"),
         )
@@ -43,7 +45,7 @@ def save_checkpoint(path: Path, **test_cfg) -> Path:
     """Random weights, whose masks are neither empty nor full."""
     init_default_scope("mmdet")
     torch.manual_seed(1)
-    model = build_model()
+    model = build_model(bbox_head=BBOX_HEAD)
     # Scores far apart: the order of detections does not hang on the last bit.
     model.bbox_head.conv_cls.bias.data = torch.tensor([0.5, 0.0, -0.5])
     torch.nn.init.normal_(model.bbox_head.conv_cls.weight, std=0.5)

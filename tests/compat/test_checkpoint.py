@@ -325,7 +325,7 @@ class GetsAttribute:
         (np.ndarray, "tofile"),
         ("text", "format"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__qualname__", value),
 )
 def test_no_other_attribute_can_be_looked_up(owner, name, tmp_path):
     refused_by_us(GetsAttribute(owner, name), tmp_path, f"asks for attribute '{name}'")

@@ -182,7 +182,7 @@ def test_best_is_the_point_whose_decoded_box_fits_best(norm_on_bbox, training):
         best: dict[int, tuple[float, list]] = {}
         info = positives[image]
         for gt, prior in zip(info.gt_inds.tolist(), info.priors, strict=True):
-            iou = float(ious[(points == prior).all(dim=1), gt])  # no two points are equal
+            iou = ious[(points == prior).all(dim=1), gt].item()  # no two points are equal
             if gt not in best or iou > best[gt][0]:
                 best[gt] = iou, prior.tolist()
         found = zip(chosen[image].gt_inds.tolist(), chosen[image].priors.tolist(), strict=True)

@@ -166,8 +166,9 @@ def predict(checkpoint, tmp_path):
 def test_det_inferencer_needs_the_new_file_alone(tools, tmp_path, base):
     config = tiny_config(tmp_path, base)
     source = released(tmp_path, tiny_network(config)[1])
-    # Random weights predict little: without a threshold there is something to look at.
-    options = ["--cfg-options", "model.test_cfg.score_thr=0.0", "model.test_cfg.nms_pre=100"]
+    # Random weights predict little, and many boxes of no size: without limits some have one.
+    settings = ("score_thr=0.0", "nms_pre=100", "max_per_img=1000")
+    options = ["--cfg-options", *(f"model.test_cfg.{setting}" for setting in settings)]
     run(tools[0], source, tmp_path / "ours.pth", "--config", config, *options)
     config.unlink()
     instances = predict(tmp_path / "ours.pth", tmp_path)
