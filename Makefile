@@ -11,7 +11,7 @@ MMCV ?= lite
 # More of pytest's arguments for `make test`.
 PYTEST_ARGS ?=
 # Processes of `make test`: one a core, but no more than need their own copy of everything.
-PYTEST_PROCESSES ?= -n auto --maxprocesses 4 --dist loadgroup
+PYTEST_PROCESSES ?= -n auto --maxprocesses 4 --dist loadfile
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(MMCV)

@@ -22,14 +22,6 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests of one file, and all that need the exported detector, in one process."""
-    for item in items:
-        group = "exported" if "exported" in item.fixturenames else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(autouse=True)
 def _same_start() -> None:
     torch.manual_seed(0)
