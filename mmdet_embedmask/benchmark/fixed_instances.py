@@ -30,6 +30,9 @@ def keep_instances(config: Config, instances: int) -> None:
     if "nms" in settings:
         settings.nms = ConfigDict(type="nms", iou_threshold=1.0)
         settings.min_bbox_size = -1
+        # After it, boxes of which clipping leaves nothing would be dropped.
+        if "clip_boxes" in settings:
+            settings.clip_boxes = "before_nms"
     else:  # SOLOv2 lets overlaps lower scores
         settings.filter_thr = 0.0
 

@@ -23,7 +23,10 @@ def tiny(tmp_path):
     return DetectorSpec(str(tmp_path / "tiny.py"))
 
 
-@pytest.mark.parametrize("options", [{}, {"model.test_cfg.score": "sqrt"}])
+CLIP_AFTER = {"model.test_cfg.clip_boxes": "after_nms", "model.test_cfg.min_bbox_size": -1}
+
+
+@pytest.mark.parametrize("options", [{}, {"model.test_cfg.score": "sqrt"}, CLIP_AFTER])
 def test_a_fixed_number_of_instances_needs_no_training(tiny, options):
     image = ImageSpec((96, 96), number=2)
     assert not len(prepare(tiny, image).predict()[0].pred_instances)
