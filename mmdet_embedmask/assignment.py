@@ -72,7 +72,7 @@ def assign_points(
     areas = (bboxes[:, 2:] - bboxes[:, :2]).prod(dim=-1)
     parts = []
     step = max(MAX_PAIRS // len(bboxes), 1)
-    for start in range(0, len(points), step):
+    for start in range(0, max(len(points), 1), step):
         chosen = slice(start, start + step)
         candidate = _candidates(
             points[chosen], strides[chosen], regress_ranges[chosen], bboxes, centers, center_radius

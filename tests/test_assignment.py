@@ -69,6 +69,11 @@ def test_no_instances():
     assert gt_inds.tolist() == [-1, -1, -1] and gt_inds.dtype == torch.long
 
 
+def test_no_points():
+    nothing = torch.zeros(0, 2), torch.zeros(0), torch.zeros(0, 2)
+    assert assign_points(*nothing, torch.tensor([[0.0, 0.0, 8.0, 8.0]])).shape == (0,)
+
+
 def test_best_proposals_by_hand():
     gt_inds = torch.tensor([0, -1, 2, 0, 2, 2])
     ious = torch.tensor([0.3, 0.9, 0.5, 0.7, 0.8, 0.8])

@@ -151,6 +151,7 @@ def test_released_weights_of_table_1_have_their_own_recipe(name):
         "mask_head.upsample": "embedding",
         "test_cfg.crop_to_box": True,
         "test_cfg.inclusive_boxes": True,
+        "test_cfg.min_bbox_size": -1,
     }
     assert ours == released
 

@@ -116,9 +116,8 @@ class OnnxEmbedMask(nn.Module):
         (sides,) = flatten_levels(bbox_preds)
         corner = last_corner(img_shape, cfg.get("inclusive_boxes", False))
         clip_first = cfg.get("clip_boxes", CLIP_BOXES[0]) == "before_nms"
-        bboxes = head.bbox_coder.decode(priors, sides)[points]
-        if clip_first:
-            bboxes = clip_boxes(bboxes, corner)
+        limit = corner if clip_first else None
+        bboxes = head.bbox_coder.decode(priors, sides, max_shape=limit)[points]
         if cfg.get("min_bbox_size", -1) >= 0:
             large = (bboxes[:, 2:] - bboxes[:, :2] > cfg.min_bbox_size).all(dim=1)
             (large,) = large.nonzero(as_tuple=True)

@@ -25,7 +25,7 @@ from ..validation import (
     check_positive,
 )
 from .candidate_scores import NO_CANDIDATE, candidate_scores
-from .detection_boxes import clip_boxes, clip_detections, last_corner
+from .detection_boxes import clip_detections, last_corner
 from .ground_truth import check_ground_truth
 from .levels import flatten_levels, flatten_points, prior_centers
 from .mask_proposals import best_fitting_proposals, gather_proposals
@@ -250,10 +250,10 @@ class CoupledHead:
             outputs = (cls_scores, bbox_preds, centernesses, embeddings, margins)
             levels = zip(*(select_single_mlvl(o, image) for o in outputs), mlvl_priors, strict=True)
             results = InstanceData.cat([self._candidates(*level, cfg) for level in levels])
-            results.bboxes = self.bbox_coder.decode(results.priors, results.bboxes)
-            if clip_first:
-                corner = last_corner(meta["img_shape"], inclusive)
-                results.bboxes = clip_boxes(results.bboxes, corner)
+            corner = last_corner(meta["img_shape"], inclusive) if clip_first else None
+            results.bboxes = self.bbox_coder.decode(
+                results.priors, results.bboxes, max_shape=corner
+            )
             results.priors = prior_centers(results.priors)
             results = self._bbox_post_process(results, cfg, rescale, with_nms, meta)
             if not clip_first:

@@ -6,6 +6,7 @@ model = dict(
     # there. The paper's text, and so the default, resizes the probability.
     mask_head=dict(upsample="embedding"),
     # That program cuts masks two stride-4 cells outside their box; the paper needs no cut. Its
-    # boxes end with their last pixel: without one pixel more they are too narrow and too short.
-    test_cfg=dict(crop_to_box=True, inclusive_boxes=True),
+    # boxes end with their last pixel: without one pixel more they are too narrow and too short, and
+    # those that seem to have no width are one pixel wide.
+    test_cfg=dict(crop_to_box=True, inclusive_boxes=True, min_bbox_size=-1),
 )
