@@ -96,8 +96,9 @@ def test_every_threshold_gets_its_own_ap(tmp_path, monkeypatch):
     monkeypatch.setattr("mmdet_embedmask.resize_matrix.MASK_STRIDE", 1)
     thresholds = [0.3, 0.5, 0.7]
     # Settings of the evaluator that are for other evaluations do not get in the way.
-    others = dict(metric_items=["mAP"], prefix="x", format_only=True, outfile_prefix="results")
-    evaluator = dict(cfg.test_evaluator) | others
+    others = dict(metric_items=["mAP"], prefix="x", format_only=True)
+    outfile = dict(outfile_prefix=str(tmp_path / "results"))
+    evaluator = dict(cfg.test_evaluator) | others | outfile
     metrics = build_metrics(evaluator, dataset.metainfo, len(thresholds))
     results = sweep_thresholds(None, loader, metrics, thresholds)
     # Below 0.4 every mask is the whole image, from 0.6 on it is empty.
