@@ -34,9 +34,8 @@ def open_images(
     Raises:
         ValueError: with cause and cure, if there is none.
     """
-    init_default_scope(config.get("default_scope", "mmdet"))
-    pipeline = plain_pipeline(config)
     names = class_names(config)
+    pipeline = plain_pipeline(config)
     if images is not None:
         paths = image_files(images)
         infos = [dict(img_path=str(path), img_id=i, instances=[]) for i, path in enumerate(paths)]
@@ -67,7 +66,8 @@ def image_files(path: Path) -> list[Path]:
 
 
 def class_names(config: Config) -> tuple[str, ...]:
-    """Class names of the config's test data, which need not be there."""
+    """Class names of the config's test data, which need not be there; its scope is set."""
+    init_default_scope(config.get("default_scope", "mmdet"))
     dataset = DATASETS.build({**config.test_dataloader.dataset, "lazy_init": True})
     return tuple(dataset.metainfo["classes"])
 

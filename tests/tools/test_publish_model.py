@@ -1,11 +1,18 @@
 """tools/publish_model.py on a checkpoint that carries weights, config and classes alone."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from demo_model import demo_config, save_checkpoint
 from tool_module import load_tool
 from zoo import add_to_zoo
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(*args):
@@ -45,6 +52,20 @@ def test_released_and_verified(arguments, metrics, tmp_path, capsys):
     main("--verify", folder)
     printed = capsys.readouterr().out
     assert f"{folder}: verified. 10 detections; largest difference of a box 0.000 pix" in printed
+
+
+@pytest.mark.slow
+def test_as_a_user_runs_it(arguments, metrics, tmp_path):
+    """In a process of its own, where no scope is set yet."""
+    result = subprocess.run(
+        [sys.executable, ROOT / "tools" / "publish_model.py", *arguments, *metrics],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    (folder,) = (tmp_path / "out").iterdir()
+    assert f"{folder}: released." in result.stdout
 
 
 @pytest.mark.parametrize("damage", ["metafile_entry.yml", "SHA256SUMS", "verification/input.png"])

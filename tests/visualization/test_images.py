@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from runs import make_shapes, shapes_config
 
-from mmdet_embedmask.visualization.images import image_files, open_images
+from mmdet_embedmask.visualization.images import class_names, image_files, open_images
 from mmdet_embedmask.visualization.sheet_rows import dataset_row
 
 
@@ -53,6 +54,14 @@ def test_the_configs_own_data(root, config):
     assert len(source) == 3 and source.annotated
     assert source.path(0).parent == root / "train"
     assert source[0]["data_samples"].img_id == source.get_data_info(0)["img_id"]
+
+
+def test_names_and_images_in_a_process_without_a_scope(config, monkeypatch):
+    names = ("ellipse", "polygon", "ring")
+    monkeypatch.setattr(DefaultScope, "_instance_dict", {})
+    assert class_names(config) == names
+    monkeypatch.setattr(DefaultScope, "_instance_dict", {})
+    assert open_images(config).class_names == names
 
 
 def test_a_coco_file_has_the_same_truth(root, config):
