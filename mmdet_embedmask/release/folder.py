@@ -25,15 +25,16 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from ..detector import checkpoint_config, load_config
-from ..files import checkpoint_bytes, write_bytes, write_json, write_png
+from ..files import checkpoint_bytes, write_bytes, write_json
 from .checkpoint import HASH_DIGITS, release_checkpoint, sha256
 from .environment import describe_environment
 from .model_zoo import NO_LOG, TRAINING_LOG, coco_metrics, metafile_entry, zoo_table
 from .stored_prediction import compare_records
 from .training_run import RunRecord, evaluates_at, read_metrics, read_run
 from .verification import ENTRY, ENVIRONMENT, IMAGE, PREDICTION, predict_alone, write_sums
-from .zoo_config import check_same_model, path_in_repository
+from .zoo_config import check_same_model, path_in_repository, with_chosen_threshold
 
+MEASURE = "run tools/test.py on it and give the JSON file that it writes with --metrics"
 METRICS = "metrics.json"
 ROW = "readme_row.md"
 
@@ -78,13 +79,18 @@ def publish(
             nothing on the image, or the release exists.
     """
     path = path_in_repository(Path(facts.config))
-    config = checkpoint_config(checkpoint)
+    named, trained = load_config(Path(facts.config)), checkpoint_config(checkpoint)
+    config = with_chosen_threshold(trained, named)
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu")
     released = release_checkpoint(loaded, config)
     classes = released["meta"]["dataset_meta"]["classes"]
-    check_same_model(config, classes, load_config(Path(facts.config)), path)
+    check_same_model(config, classes, named, path)
     facts = replace(facts, config=path)
     run = _run_record(checkpoint, loaded["meta"], config, work_dir, metrics)
+    if metrics is None and config.model != trained.model:
+        raise ValueError(
+            f"{checkpoint} was evaluated with another mask_thr than {path} sets: {MEASURE}"
+        )
     content = checkpoint_bytes(released)
     date = str(loaded["meta"].get("time", "undated")).split("_")[0]
     stem = Path(facts.config).stem
@@ -107,17 +113,16 @@ def _run_record(
     checkpoint: Path, meta: dict[str, Any], config: Config, work_dir: Path, metrics: Path | None
 ) -> RunRecord:
     """Figures of the checkpoint, and the log of its training where there was one."""
-    cure = "run tools/test.py on it and give the JSON file that it writes with --metrics"
     if "iter" not in meta:
         if metrics is None:
             raise ValueError(
                 f"{checkpoint} names no iteration, because no training run saved it (converted "
-                f"weights?), so that no log can hold its figures: {cure}"
+                f"weights?), so that no log can hold its figures: {MEASURE}"
             )
         return RunRecord(read_metrics(metrics))
     epoch, iteration = int(meta["epoch"]), int(meta["iter"])
     if metrics is None and not evaluates_at(config.train_cfg, epoch, iteration):
-        raise ValueError(f"the run has not evaluated {checkpoint}: {cure}")
+        raise ValueError(f"the run has not evaluated {checkpoint}: {MEASURE}")
     return read_run(work_dir, iteration, metrics)
 
 
@@ -186,7 +191,7 @@ def _write_verification(folder: Path, name: str, image: Path) -> None:
     picture = cv2.imread(str(image))
     if picture is None:
         raise ValueError(f"{image} is not an image that OpenCV can read: give another (--image)")
-    write_png(folder / IMAGE, picture)
+    write_bytes(folder / IMAGE, cv2.imencode(".png", picture)[1].tobytes())
     records, config = predict_alone(folder / f"{name}.pth", folder / IMAGE)
     if not records:
         raise ValueError(

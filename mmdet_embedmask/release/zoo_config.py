@@ -33,6 +33,23 @@ def path_in_repository(config: Path) -> str:
     )
 
 
+def with_chosen_threshold(trained: Config, named: Config) -> Config:
+    """The config of a trained model with the ``mask_thr`` of the one that the zoo will name.
+
+    The threshold is chosen after training (``tools/threshold_sweep.py``): the checkpoint carries
+    the value from before.
+
+    Args:
+        trained: that the checkpoint carries; not changed.
+        named: that the zoo will name.
+    """
+    if any("mask_thr" not in (config.model.get("test_cfg") or {}) for config in (trained, named)):
+        return trained
+    chosen = trained.copy()
+    chosen.merge_from_dict({"model.test_cfg.mask_thr": named.model.test_cfg.mask_thr})
+    return chosen
+
+
 def check_same_model(
     trained: Config, trained_classes: Sequence[str], named: Config, name: str
 ) -> None:

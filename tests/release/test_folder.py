@@ -10,6 +10,7 @@ import torch
 import yaml
 from demo_model import demo_config, save_checkpoint
 from mmengine.config import Config
+from pycocotools import mask as coco_mask
 from released_checkpoints import tiny_config, tiny_network
 from zoo import add_to_zoo
 
@@ -121,11 +122,50 @@ def test_memory_and_schedule_of_a_run_in_epochs(tmp_path, image, demo):
 
 def test_another_models_config(tmp_path, image, metrics, demo):
     checkpoint, facts = demo
-    other = add_to_zoo(tmp_path / "clone", "other.py", demo_config(mask_thr=0.6))
+    other = add_to_zoo(tmp_path / "clone", "other.py", demo_config(max_per_img=7))
     facts = replace(facts, config=str(other))
-    message = "other.py is not the config .* model.test_cfg.mask_thr is 0.6 in it and 0.5 in the"
+    message = "other.py is not the config .* model.test_cfg.max_per_img is 7 in it and 10 in the"
     with pytest.raises(ValueError, match=message):
         publish(checkpoint, tmp_path, tmp_path / "out", image, facts, metrics)
+
+
+def test_a_threshold_that_was_chosen_after_training_is_released(tmp_path, image, metrics, demo):
+    checkpoint, facts = demo
+    before = publish(checkpoint, tmp_path, tmp_path / "before", image, facts, metrics)
+    other = add_to_zoo(tmp_path / "clone", "other.py", demo_config(mask_thr=0.9))
+    facts = replace(facts, config=str(other))
+    folder = publish(checkpoint, tmp_path, tmp_path / "out", image, facts, metrics)
+    meta = torch.load(folder / f"{folder.name}.pth", weights_only=True)["meta"]
+    assert meta["cfg"] == released(folder, "{}.py")
+    assert Config.fromstring(meta["cfg"], ".py").model.test_cfg.mask_thr == 0.9
+    higher, lower = (
+        [
+            record["segmentation"]
+            for record in json.loads(released(path, "verification/output.json"))
+        ]
+        for path in (folder, before)
+    )
+    # Of the same detections, masks that lie within those of 0.5.
+    assert len(higher) == len(lower) == 10 and coco_mask.area(lower).min() > 0
+    assert coco_mask.area(higher).sum() < coco_mask.area(lower).sum()
+    assert np.all(coco_mask.decode(higher) <= coco_mask.decode(lower))
+    assert verify(folder).holds
+
+
+def test_figures_of_another_threshold_are_not_released(tmp_path, image, demo):
+    content = torch.load(demo[0], weights_only=True)
+    config = demo_config()
+    config.train_cfg = dict(type="IterBasedTrainLoop", max_iters=4)
+    content["meta"] |= dict(cfg=config.pretty_text, epoch=0, iter=4)
+    torch.save(content, tmp_path / "iter_4.pth")
+    write_run(tmp_path, dict(loss=1.0, step=4), FIGURES | dict(step=4))
+    other = add_to_zoo(tmp_path / "clone", "other.py", demo_config(mask_thr=0.9))
+    message = "iter_4.pth was evaluated with another mask_thr than .*other.py sets: run tools/test"
+    with pytest.raises(ValueError, match=message):
+        facts = replace(demo[1], config=str(other))
+        publish(tmp_path / "iter_4.pth", tmp_path, tmp_path / "out", image, facts, None)
+    folder = publish(tmp_path / "iter_4.pth", tmp_path, tmp_path / "out", image, demo[1], None)
+    assert json.loads(released(folder, "metrics.json")) == FIGURES
 
 
 def test_a_config_outside_the_zoo(tmp_path, image, metrics, demo):

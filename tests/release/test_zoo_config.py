@@ -5,7 +5,11 @@ from demo_model import CLASSES, demo_config
 from mmengine.config import Config
 from zoo import add_to_zoo
 
-from mmdet_embedmask.release.zoo_config import check_same_model, path_in_repository
+from mmdet_embedmask.release.zoo_config import (
+    check_same_model,
+    path_in_repository,
+    with_chosen_threshold,
+)
 
 
 @pytest.mark.parametrize("name", ["net.py", "atss/net.py", "a/new/folder/net.py"])
@@ -88,3 +92,18 @@ def test_what_makes_another_model_is_named(options, message):
         check_same_model(demo_config(), CLASSES, changed(options), "configs/embedmask/net.py")
     assert str(error.value).startswith("configs/embedmask/net.py is not the config of the check")
     assert "if --cfg-options changed that, write the change into a config" in str(error.value)
+
+
+def test_the_threshold_alone_is_taken_over():
+    trained = demo_config(mask_thr=0.5, max_per_img=10)
+    chosen = with_chosen_threshold(trained, demo_config(mask_thr=0.6, max_per_img=7))
+    assert chosen.to_dict() == demo_config(mask_thr=0.6, max_per_img=10).to_dict()
+    assert trained.model.test_cfg.mask_thr == 0.5
+
+
+@pytest.mark.parametrize("test_cfg", [None, dict(rcnn=dict(mask_thr_binary=0.5))])
+def test_a_detector_without_such_a_threshold_stays_as_it_is(test_cfg):
+    other = Config(dict(model=dict(test_cfg=test_cfg)))
+    for trained, named in ((other, demo_config()), (demo_config(), other), (other, other)):
+        before = trained.to_dict()
+        assert with_chosen_threshold(trained, named).to_dict() == before
