@@ -95,6 +95,7 @@ def compare_records(
             )
     cut = test_cfg.score_thr
     for records in (stored, found):
+        # SOLO takes -1 for no limit.
         if 0 < test_cfg.max_per_img <= len(records):
             cut = max(cut, min(record["score"] for record in records))
     pairs, missing = [], 0

@@ -74,7 +74,7 @@ def test_what_is_near_the_last_of_a_full_list_may_be_missing():
 
 
 def test_an_empty_list_of_a_model_without_a_limit_is_not_cut_off():
-    """MMDetection takes -1 for no limit."""
+    """MMDetection's SOLO takes -1 for no limit."""
     unlimited = ConfigDict(score_thr=0.05, max_per_img=-1)
     assert compare_records([], [], unlimited).holds
     assert not compare_records([record(score=0.08)], [], unlimited).holds
