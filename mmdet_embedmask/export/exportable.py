@@ -3,7 +3,6 @@
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 
 from ..embed_mask import EmbedMask
-from ..validation import check_count
 
 NMS_SETTINGS = ("type", "iou_threshold", "class_agnostic")
 
@@ -26,5 +25,3 @@ def check_exportable(model: EmbedMask) -> None:
             f"test_cfg.nms={dict(cfg.nms)}: only dict(type='nms', iou_threshold=...) is exported, "
             "with class_agnostic or without"
         )
-    for name in ("nms_pre", "max_per_img"):
-        check_count(f"test_cfg.{name}", cfg[name])
