@@ -68,13 +68,24 @@ def mmengine_content() -> Iterator[None]:
         return
     ours = _allowed()
     names = {name for _, name in ours}
+    with nothing_allowed() as before:
+        torch.serialization.add_safe_globals([one for one in before if _name(one) not in names])
+        with torch.serialization.safe_globals(ours):
+            yield
+
+
+@contextmanager
+def nothing_allowed() -> Iterator[list[Any]]:
+    """Within, torch allows what it calls safe itself and nothing beyond; other threads wait.
+
+    Yields:
+        What is allowed outside.
+    """
     with _READING:
         before = torch.serialization.get_safe_globals()
         torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals([one for one in before if _name(one) not in names])
         try:
-            with torch.serialization.safe_globals(ours):
-                yield
+            yield before
         finally:
             torch.serialization.add_safe_globals(before)
 

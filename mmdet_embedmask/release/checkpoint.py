@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
+from ..compat.checkpoint import nothing_allowed
 from ..version import __version__
 
 HASH_DIGITS = 8
@@ -69,12 +70,8 @@ def named_globals(path: Path) -> list[str]:
     What anybody in this process allowed beyond, this package included, does not count: a user's
     torch knows nothing of it.
     """
-    allowed = torch.serialization.get_safe_globals()
-    torch.serialization.clear_safe_globals()
-    try:
+    with nothing_allowed():
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    finally:
-        torch.serialization.add_safe_globals(allowed)
 
 
 def sha256(content: bytes) -> str:

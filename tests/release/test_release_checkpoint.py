@@ -1,5 +1,6 @@
 """What of a training checkpoint is released."""
 
+import threading
 from collections import OrderedDict
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 
+from mmdet_embedmask.compat.checkpoint import mmengine_content
 from mmdet_embedmask.release.checkpoint import named_globals, release_checkpoint, release_config
 
 
@@ -95,6 +97,19 @@ def test_what_this_process_allows_is_named_all_the_same_and_stays_allowed(tmp_pa
         assert set(torch.serialization.get_safe_globals()) == before | {Note}
     assert {f"{Note.__module__}.Note", "mmengine.logging.history_buffer.HistoryBuffer"} < set(names)
     assert "numpy.ndarray" in names and names == sorted(names)
+
+
+def test_a_checkpoint_that_another_thread_reads_keeps_what_is_allowed(tmp_path):
+    torch.save(HistoryBuffer([1.0], [1]), tmp_path / "log.pth")
+    names = []
+    thread = threading.Thread(target=lambda: names.extend(named_globals(tmp_path / "log.pth")))
+    with mmengine_content():
+        thread.start()
+        thread.join(0.1)
+        assert names == []
+        assert torch.load(tmp_path / "log.pth", weights_only=True).current() == 1.0
+    thread.join(10)
+    assert "mmengine.logging.history_buffer.HistoryBuffer" in names
 
 
 def test_tensors_name_nothing(tmp_path):
