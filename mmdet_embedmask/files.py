@@ -4,8 +4,10 @@ import io
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -22,8 +24,12 @@ def picture_name(index: int, path: Path) -> str:
 
 
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
-    """Write a picture (H, W, 3) in blue, green, red; an interrupted one does not stay."""
-    write_bytes(path, cv2.imencode(".png", picture)[1].tobytes())
+    """Write a picture (H, W, 3) in blue, green, red; an interrupted one does not stay.
+
+    One of many that can be made again: it is not waited for until the disk has it.
+    """
+    with whole_file(path, sync=False) as file:
+        file.write(cv2.imencode(".png", picture)[1].tobytes())
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -39,27 +45,44 @@ def checkpoint_bytes(checkpoint: dict[str, Any]) -> bytes:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, and the folder that it lies in; a power cut loses neither.
+    """Write a file as `whole_file` does."""
+    with whole_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
+    """Lend a file to write that gets its name at the end; after an error nothing of it stays.
 
     Of several writers of one file the last wins.
+
+    Args:
+        path: of the file, in a folder that is made if it is missing; an earlier file is replaced.
+        sync: whether content and name are on the disk at the end, so that a power cut loses
+            neither.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
         with unfinished.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(unfinished, path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if sync:
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the names in a folder reach the disk, where folders can be opened (not on Windows)."""
-    if os.name == "posix":
+    """Let the names in a folder reach the disk, where the file system can.
+
+    Windows opens no folders, and some mounts sync none: the file is there all the same.
+    """
+    with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -3,10 +3,18 @@ import os
 import stat
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from mmdet_embedmask import files
-from mmdet_embedmask.files import picture_name, write_bytes, write_json
+from mmdet_embedmask.files import (
+    picture_name,
+    whole_file,
+    write_bytes,
+    write_json,
+    write_png,
+)
 
 
 def test_json_is_written_whole_into_a_new_folder(tmp_path):
@@ -25,7 +33,9 @@ def test_what_json_cannot_hold_leaves_the_file_as_it_was(tmp_path):
     assert json.loads(path.read_text()) == [1]
 
 
-def test_content_and_name_are_on_the_disk_before_writing_ends(tmp_path, monkeypatch):
+@pytest.fixture
+def events(monkeypatch):
+    """What reaches the disk: sizes of files, and folders; and the names that files get."""
     events, fsync, replace = [], os.fsync, os.replace
 
     def synced(descriptor):
@@ -39,8 +49,34 @@ def test_content_and_name_are_on_the_disk_before_writing_ends(tmp_path, monkeypa
 
     monkeypatch.setattr(files.os, "fsync", synced)
     monkeypatch.setattr(files.os, "replace", moved)
+    return events
+
+
+def test_content_and_name_are_on_the_disk_before_writing_ends(tmp_path, events):
     write_bytes(tmp_path / "a.bin", b"12345")
     assert events == [5, "a.bin", "folder"]
+
+
+def test_pictures_are_not_waited_for(tmp_path, events):
+    picture = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    write_png(tmp_path / "new" / "a.png", picture)
+    assert events == ["a.png"]
+    assert np.array_equal(cv2.imread(str(tmp_path / "new" / "a.png")), picture)
+
+
+@pytest.mark.parametrize("function", ["open", "fsync"])
+def test_where_folders_cannot_be_synced_the_file_is_there(tmp_path, monkeypatch, function):
+    original = getattr(os, function)
+
+    def refusing(target, *args):
+        if os.path.isdir(target):
+            raise OSError("not on this mount")
+        return original(target, *args)
+
+    monkeypatch.setattr(files.os, function, refusing)
+    write_bytes(tmp_path / "a.bin", b"12345")
+    assert (tmp_path / "a.bin").read_bytes() == b"12345"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
 
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path, monkeypatch):
@@ -68,6 +104,19 @@ def test_an_error_while_writing_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_lent_has_its_name_at_the_end_alone(tmp_path):
+    path = tmp_path / "new" / "a.bin"
+    with whole_file(path) as file:
+        file.write(b"12")
+        file.write(b"345")
+        assert not path.exists()
+    assert path.read_bytes() == b"12345"
+    with pytest.raises(KeyboardInterrupt), whole_file(path) as file:
+        file.write(b"67")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"12345" and list(path.parent.iterdir()) == [path]
 
 
 def test_picture_names_are_unique_and_say_which_image_it_is():

@@ -5,8 +5,6 @@ same pixels and the same annotation file, byte for byte, and image i does not de
 images there are.
 """
 
-import json
-import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
+from ..files import write_json
 from .shape_drawing import SHAPE_CLASSES, Mask
 from .shape_scene import ShapeInstance, ShapesConfig, render_image
 
@@ -50,7 +49,6 @@ def write_coco_shapes(root: Path, split: str, config: ShapesConfig) -> Path:
         raise ValueError(f"split={split!r} must be a plain folder name such as 'train'")
     images_dir, annotation_file = root / split, root / "annotations" / f"instances_{split}.json"
     images_dir.mkdir(parents=True, exist_ok=True)
-    annotation_file.parent.mkdir(exist_ok=True)
     annotation_file.unlink(missing_ok=True)
 
     dataset = _empty_dataset(config.classes)
@@ -60,9 +58,7 @@ def write_coco_shapes(root: Path, split: str, config: ShapesConfig) -> Path:
         image, instances = render_image(rng, config)
         _add_image(dataset, number + 1, image, instances, images_dir)
 
-    unfinished = annotation_file.with_suffix(".json.tmp")
-    unfinished.write_text(json.dumps(dataset), encoding="utf-8")
-    os.replace(unfinished, annotation_file)
+    write_json(annotation_file, dataset)
     return annotation_file
 
 

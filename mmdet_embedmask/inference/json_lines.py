@@ -1,13 +1,12 @@
 """Records that are kept one by one, and the JSON file that they become."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..files import UNFINISHED
+from ..files import whole_file
 
 
 class JsonLines:
@@ -45,12 +44,10 @@ def lines_to_json(lines: Path, path: Path) -> None:
         lines: of `JsonLines`.
         path: written whole or not at all.
     """
-    unfinished = path.with_name(path.name + UNFINISHED)
-    with lines.open(encoding="ascii") as records, unfinished.open("w", encoding="ascii") as target:
-        separator = "["
+    with lines.open("rb") as records, whole_file(path) as target:
+        separator = b"["
         for record in records:
-            target.write(f"{separator}\n{record.rstrip()}")
-            separator = ","
-        target.write("[]\n" if separator == "[" else "\n]\n")
-    os.replace(unfinished, path)
+            target.write(separator + b"\n" + record.rstrip())
+            separator = b","
+        target.write(b"[]\n" if separator == b"[" else b"\n]\n")
     lines.unlink()

@@ -214,6 +214,16 @@ def test_an_interrupted_run_leaves_no_annotations(tmp_path, monkeypatch):
     assert list((tmp_path / "annotations").iterdir()) == []
 
 
+def test_annotations_that_cannot_be_written_leave_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_coco_shapes(tmp_path, "train", SMALL)
+    assert list((tmp_path / "annotations").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -37,4 +37,4 @@ def test_lines_stay_until_the_list_has_its_name(tmp_path, monkeypatch):
     with pytest.raises(PermissionError):
         lines_to_json(tmp_path / "a.jsonl", tmp_path / "a.json")
     assert (tmp_path / "a.jsonl").read_text() == '{"number": 1}\n'
-    assert not (tmp_path / "a.json").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
