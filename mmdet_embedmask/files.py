@@ -4,7 +4,7 @@ import io
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +21,15 @@ UNFINISHED = ".tmp"
 def picture_name(index: int, path: Path) -> str:
     """A file name that is unique in the output folder and says which image it shows."""
     return f"{index:05d}_{path.stem}.png"
+
+
+def file_identity(path: Path) -> Hashable:
+    """Equal for two paths, of files or not, exactly if they lead to one file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return os.path.realpath(path)
+    return found.st_dev, found.st_ino
 
 
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from mmdet_embedmask import files
 from mmdet_embedmask.files import (
+    file_identity,
     picture_name,
     whole_file,
     write_bytes,
@@ -117,6 +118,22 @@ def test_a_file_that_is_lent_has_its_name_at_the_end_alone(tmp_path):
         file.write(b"67")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"12345" and list(path.parent.iterdir()) == [path]
+
+
+def test_ways_to_one_file_are_told_from_those_to_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "hard").hardlink_to("a")
+    (tmp_path / "folder").symlink_to("new")
+    (tmp_path / "loop").symlink_to("loop")
+    ways = {"a": ["link", "hard", "new/../a", tmp_path / "a"], "new/gone": ["folder/gone"]}
+    for name, others in ways.items():
+        identity = file_identity(Path(name))
+        assert {file_identity(Path(other)) for other in others} == {identity}
+        assert identity not in {file_identity(Path(x)) for x in ("b", "gone", "loop", "new")}
 
 
 def test_picture_names_are_unique_and_say_which_image_it_is():

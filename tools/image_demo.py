@@ -10,7 +10,6 @@ interrupted, the records are in DIR/predictions.jsonl, one a line.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.files import picture_name, write_png
+from mmdet_embedmask.files import file_identity, picture_name, write_png
 from mmdet_embedmask.inference import cli
 from mmdet_embedmask.inference.draw import Style, draw_detections
 from mmdet_embedmask.inference.image_results import (
@@ -57,9 +56,10 @@ def parse_args(
         parser.error(str(error))
     # Inputs that are named one by one may lie in the output folder.
     pictures = [overlay_path(args.out, index, path) for index, path in enumerate(paths)]
-    lost = set(map(os.path.realpath, paths)) & set(map(os.path.realpath, pictures))
+    inputs = set(map(file_identity, paths))
+    lost = [picture for picture in pictures if file_identity(picture) in inputs]
     if lost and not args.no_overlays:
-        parser.error(f"{min(lost)} would be replaced by a result: give another --out")
+        parser.error(f"{lost[0]} would be replaced by a result: give another --out")
     return parser, args, paths
 
 

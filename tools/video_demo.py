@@ -21,6 +21,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.files import file_identity
 from mmdet_embedmask.inference import cli
 from mmdet_embedmask.inference.draw import draw_detections
 from mmdet_embedmask.inference.json_lines import JsonLines
@@ -33,13 +34,6 @@ from mmdet_embedmask.inference.video_results import (
 )
 from mmdet_embedmask.inference.video_source import VideoSource
 from mmdet_embedmask.inference.window import check_display, show
-
-
-def same_file(path: Path, other: Path) -> bool:
-    """Whether two paths, of files or not, lead to one file."""
-    if path.exists() and other.exists():
-        return path.samefile(other)
-    return path.resolve() == other.resolve()
 
 
 def parse_args(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
@@ -63,9 +57,9 @@ def parse_args(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, arg
             parser.error(f"{path} is a folder, but must be a file to write")
         inputs = dict(source=Path(args.source), checkpoint=args.checkpoint, config=args.config)
         for name, other in inputs.items():
-            if other is not None and same_file(path, other):
+            if other is not None and file_identity(path) == file_identity(other):
                 parser.error(f"{path} is the {name} itself: give another file")
-    if len(outputs) == 2 and same_file(*outputs):
+    if len(outputs) > len(set(map(file_identity, outputs))):
         parser.error(f"--out and --json are the same file, {args.out}: give two")
     for name, value in (("every", args.every), ("max-frames", args.max_frames)):
         if value is not None and value < 1:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..compat.checkpoint import RefusedContentError, mmengine_content
-from ..files import checkpoint_bytes, write_bytes
+from ..files import checkpoint_bytes, file_identity, write_bytes
 from .errors import ConversionError, listed
 
 FOREIGN_CODE = re.compile(r"GLOBAL (\S+)")
@@ -116,7 +116,7 @@ def check_output(source: Path, out: Path, force: bool) -> None:
         raise ConversionError(f"{source} is not a file")
     if out.is_dir():
         raise ConversionError(f"{out} is a folder: name a file to write")
-    if out.exists() and out.samefile(source):
+    if file_identity(out) == file_identity(source):
         raise ConversionError(f"{out} is the file to convert: name another one to write")
     if out.exists() and not force:
         raise ConversionError(f"{out} exists: give --force to replace it, or another name")
