@@ -10,7 +10,7 @@ PIP_ARGS ?=
 MMCV ?= lite
 # More of pytest's arguments for `make test`.
 PYTEST_ARGS ?=
-# Processes of `make test`: one a core, but no more than need their own copy of everything.
+# Processes of `make test`: one a core. At most four, as each loads torch anew.
 PYTEST_PROCESSES ?= -n auto --maxprocesses 4 --dist loadfile
 
 BIN := $(VENV)/bin

@@ -122,6 +122,7 @@ def told(tmp_path_factory):
         env=os.environ | dict(PYTHONPATH=str(ROOT)),
         capture_output=True,
         text=True,
+        timeout=300,
     )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout.splitlines()[-1])

@@ -4,7 +4,8 @@ Since version 2.6 torch.load unpickles with ``weights_only=True``: it builds ten
 containers and what has been allowed by name, and refuses all else. Beside those, a checkpoint of
 MMEngine's runner holds the message hub's log: a HistoryBuffer for each scalar, with two NumPy
 arrays and a table of its own statistic methods. OneCycleLR keeps a method of its own, too. Those
-are allowed here, while MMEngine or this package reads a checkpoint, and not beyond.
+are allowed here, while MMEngine or this package reads a checkpoint (meanwhile in other threads,
+too: torch has one list for all), and not beyond.
 
 None of the classes and functions that such a file names is safe to allow: numpy.ndarray makes an
 array over any memory, so does HistoryBuffer of an object with an ``__array_interface__``, a dtype's
@@ -59,9 +60,10 @@ def install_checkpoint_loader() -> None:
 def mmengine_content() -> Iterator[None]:
     """Within, ``torch.load(weights_only=True)`` reads MMEngine's raw checkpoints.
 
-    What others have allowed stays allowed, but for the names that are ours here. Below torch 2.6
-    this does nothing: allowing a function under another's name came with that version, and only
-    since it is weights_only the default.
+    Meanwhile in other threads, too: torch has one list of what is allowed. What others have allowed
+    stays allowed, but for the names that are ours here. Below torch 2.6 this does nothing: allowing
+    a function under another's name came with that version, and only since it is weights_only the
+    default.
     """
     if Version(torch.__version__).release < (2, 6):
         yield

@@ -289,7 +289,7 @@ def test_files_that_are_no_annotation_file(tmp_path, text, message):
     assert "cannot be read" in folder.kind
 
 
-@pytest.mark.slow  # it needs data that no clone has
+@pytest.mark.slow  # it needs data that is not in the repository
 @pytest.mark.parametrize("name", ["coco_fixture", "coco_ccby", "dsb2018"])
 @pytest.mark.parametrize("split, use", [("train", "train"), ("train", "val"), ("val", "val")])
 def test_real_files_have_no_problem(name, split, use):

@@ -59,7 +59,7 @@ def test_detect(exported):
     check_detections(exported, noise(50, 75), (90, 135))
 
 
-@pytest.mark.slow  # it needs data that no clone has
+@pytest.mark.slow  # it needs data that is not in the repository
 def test_detect_on_a_photograph_of_nuclei(exported):
     folder = shared_file("data/dsb2018/val")
     image = cv2.imread(str(sorted(folder.iterdir())[0]))
