@@ -3,6 +3,7 @@
 import reprlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 MAX_EXAMPLES = 5
@@ -36,47 +37,45 @@ class ProblemCollector:
     """Gathers problems by kind, in the order of their first occurrence."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, bool], list[str]] = {}
-        self._counts: dict[tuple[str, bool], int] = {}
+        self._found: dict[tuple[str, bool], Problem] = {}
 
     def error(self, kind: str, where: str) -> None:
         """Add something that must be cured."""
-        self._add((kind, True), where)
+        self.add(Problem(kind, True, 1, (where,)))
 
     def warning(self, kind: str, where: str) -> None:
         """Add something that the user should know."""
-        self._add((kind, False), where)
+        self.add(Problem(kind, False, 1, (where,)))
+
+    def add(self, problem: Problem) -> None:
+        """Add what was found before."""
+        key = problem.kind, problem.is_error
+        first = self._found.get(key, Problem(*key, 0, ()))
+        examples = (*first.examples, *problem.examples)[:MAX_EXAMPLES]
+        self._found[key] = Problem(*key, first.count + problem.count, examples)
 
     def problems(self) -> list[Problem]:
         """All kinds, errors first."""
-        found = [
-            Problem(kind, is_error, self._counts[kind, is_error], tuple(examples))
-            for (kind, is_error), examples in self._found.items()
-        ]
-        return sorted(found, key=lambda problem: not problem.is_error)
-
-    def _add(self, key: tuple[str, bool], where: str) -> None:
-        examples = self._found.setdefault(key, [])
-        if len(examples) < MAX_EXAMPLES:
-            examples.append(where)
-        self._counts[key] = self._counts.get(key, 0) + 1
+        return tolerate(list(self._found.values()), ())
 
 
 def merge_problems(parts: Sequence[Sequence[Problem]]) -> list[Problem]:
     """The problems of one data set's parts, as if it had been checked in one go."""
-    merged: dict[tuple[str, bool], Problem] = {}
-    for problem in (problem for part in parts for problem in part):
-        key = problem.kind, problem.is_error
-        first = merged.get(key, Problem(*key, 0, ()))
-        examples = (*first.examples, *problem.examples)[:MAX_EXAMPLES]
-        merged[key] = Problem(*key, first.count + problem.count, examples)
-    return sorted(merged.values(), key=lambda problem: not problem.is_error)
+    found = ProblemCollector()
+    for problem in chain.from_iterable(parts):
+        found.add(problem)
+    return found.problems()
 
 
 def tolerate(problems: Sequence[Problem], kinds: Collection[str]) -> list[Problem]:
     """The same problems, errors first; those of these kinds are none, but warnings."""
     found = [replace(p, is_error=p.is_error and p.kind not in kinds) for p in problems]
     return sorted(found, key=lambda problem: not problem.is_error)
+
+
+def has_errors(problems: Sequence[Problem]) -> bool:
+    """Whether something must be cured."""
+    return any(problem.is_error for problem in problems)
 
 
 def raise_errors(problems: Sequence[Problem], name: str) -> None:
@@ -91,7 +90,7 @@ def raise_errors(problems: Sequence[Problem], name: str) -> None:
     """
     # With the warnings: what was left out may be why nothing is left.
     lines = [f"- {problem}" for problem in problems]
-    if any(problem.is_error for problem in problems):
+    if has_errors(problems):
         raise ValueError(f"{name} cannot be used:\n" + "\n".join(lines))
 
 
