@@ -55,6 +55,9 @@ class AtomicCheckpointHook(CheckpointHook):
     checkpoint is written beside its place and moved there, then `last_checkpoint` names it, and
     only then the oldest is removed. With ``save_best``, the former best one goes last, too.
 
+    One run a folder: a run that starts removes whatever is unfinished there, also what another run
+    is just writing.
+
     Args:
         **args: those of MMEngine's CheckpointHook. With ``backend_args``, or an ``out_dir`` that is
             not a local folder, checkpoints are written as that backend writes them.
@@ -81,7 +84,7 @@ class AtomicCheckpointHook(CheckpointHook):
                 *Path(runner.work_dir).glob(f"{LAST}.*{UNFINISHED}"),
             ]
             for unfinished in left:
-                unfinished.unlink()
+                unfinished.unlink(missing_ok=True)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
         """Write a checkpoint, name it in `last_checkpoint`, remove the oldest: in this order."""

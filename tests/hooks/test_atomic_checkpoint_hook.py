@@ -208,6 +208,15 @@ def test_only_what_a_killed_run_left_unfinished_is_removed(tmp_path, monkeypatch
     assert [path.name for path in tmp_path.glob("*.tmp")] == ["notes.tmp"]
 
 
+def test_what_another_process_has_removed_meanwhile_is_no_matter(tmp_path, monkeypatch):
+    runner = small_run(tmp_path, 2)
+    gone, left = tmp_path / "iter_3.pth.1a2b3c4d.tmp", tmp_path / "iter_5.pth.tmp"
+    left.touch()
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [gone, left] * (".pth" in pattern))
+    hook_of(runner).before_train(runner)
+    assert not left.exists()
+
+
 def test_only_the_main_process_names_the_last(tmp_path, monkeypatch):
     monkeypatch.setattr(atomic_checkpoint_hook, "is_main_process", lambda: False)
     small_run(tmp_path, 4).train()
