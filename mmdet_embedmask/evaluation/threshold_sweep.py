@@ -9,7 +9,7 @@ import torch
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
-from ..data.coco_dataset import check_metric_labels
+from ..data.coco_dataset import CocoMetricByName, check_metric_labels
 from ..embed_mask import EmbedMask
 from ..inspection import InspectedImage, inspect_batch
 from ..mask_prediction import MaskRecipe, masks_at_mask_stride
@@ -56,7 +56,8 @@ def build_metrics(
     plain = dict(metric="segm", metric_items=None, format_only=False, prefix=None)
     metric = METRICS.build(dict(evaluator) | plain)
     metric.dataset_meta = dataset_meta
-    check_metric_labels(metric, dataset_meta["classes"])
+    if not isinstance(metric, CocoMetricByName):  # which has checked itself
+        check_metric_labels(metric, dataset_meta["classes"])
     # Shallow copies: all read the annotations that the first has loaded.
     metrics = [copy(metric) for _ in range(number)]
     for each in metrics:
