@@ -11,11 +11,18 @@ from mmdet.datasets import CocoDataset
 from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info
 
-from .annotation_check import check_coco_file, read_coco_file
+from .annotation_check import check_coco_file
 from .box_check import Use
 from .category_check import check_categories
 from .image_files import loaded_size
-from .problems import Problem, ProblemCollector, merge_problems, raise_errors, tolerate
+from .problems import (
+    Problem,
+    ProblemCollector,
+    has_errors,
+    merge_problems,
+    raise_errors,
+    tolerate,
+)
 
 TURNED = (
     " (turned by EXIF data? Images annotated unturned are for "
@@ -63,7 +70,7 @@ def dataset_problems(
     if rank == 0:
         found = [tolerate(annotation_problems(dataset, use), tolerated)]
     broadcast_object_list(found)
-    if not check_images or any(problem.is_error for problem in found[0]):
+    if not check_images or has_errors(found[0]):
         return found[0]
     # A process that waits for longer than its group's limit ends the run: none reads all images.
     dataset.full_init()
@@ -83,17 +90,30 @@ def labels_by_name(dataset: BaseDataset) -> bool:
     return getattr(dataset, "LABELS_BY_NAME", False)
 
 
-def check_labels(dataset: BaseDataset) -> None:
-    """Check that label k of a loaded data set in COCO's format is its k-th class.
+def load_by_classes(dataset: BaseDataset) -> None:
+    """Load a data set, and check that label k of one in COCO's format is its k-th class.
+
+    Args:
+        dataset: not loaded yet: it keeps nothing of its file by which this could be told.
 
     Raises:
         ValueError: if the file has the classes in another order, and the data set goes by that.
     """
-    if reads_coco_files(dataset) and not labels_by_name(dataset):
-        found = ProblemCollector()
-        categories = read_coco_file(Path(dataset.ann_file))["categories"]
+    if not reads_coco_files(dataset) or labels_by_name(dataset):
+        dataset.full_init()
+        return
+    found, read = ProblemCollector(), dataset.COCOAPI
+
+    def read_and_check(path: str) -> Any:
+        api = read(path)
+        categories = api.dataset["categories"]
         check_categories(categories, dataset.metainfo["classes"], found, labels_by_name=False)
-        raise_errors(found.problems(), dataset_name(dataset))
+        return api
+
+    dataset.COCOAPI = read_and_check
+    dataset.full_init()
+    del dataset.COCOAPI
+    raise_errors(found.problems(), dataset_name(dataset))
 
 
 def image_problems(dataset: CocoDataset, use: Use, indices: Iterable[int]) -> list[Problem]:

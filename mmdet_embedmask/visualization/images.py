@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from ..data.coco_dataset import CocoDatasetByName
-from ..data.dataset_check import check_labels
+from ..data.dataset_check import load_by_classes
 from .image_source import ImageSource, plain_pipeline
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -79,8 +79,8 @@ def config_dataset(config: Config) -> Any:
         ValueError: if it cannot be opened, or its labels do not go by its classes.
     """
     try:
-        dataset = DATASETS.build(config.test_dataloader.dataset)
-        check_labels(dataset)
+        dataset = DATASETS.build({**config.test_dataloader.dataset, "lazy_init": True})
+        load_by_classes(dataset)
         return dataset
     except (FileNotFoundError, ValueError) as error:
         raise ValueError(

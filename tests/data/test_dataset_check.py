@@ -17,9 +17,9 @@ from PIL import Image
 
 from mmdet_embedmask import CocoDatasetByName
 from mmdet_embedmask.data.dataset_check import (
-    check_labels,
     dataset_problems,
     image_problems,
+    load_by_classes,
     reads_coco_files,
 )
 
@@ -84,14 +84,20 @@ def test_only_local_files_in_cocos_own_format_are_checked(tmp_path):
     assert not reads_coco_files(coco(tmp_path, data_prefix=dict(img="s3://bucket/train/")))
 
 
-def test_labels_by_the_files_order_need_the_classes_in_it(tmp_path):
+def test_labels_by_the_files_order_need_the_classes_in_it(tmp_path, monkeypatch):
     pets = dict(metainfo=dict(classes=("dog", "cat")))
-    check_labels(coco(tmp_path, CocoDatasetByName, **pets))
-    check_labels(coco(tmp_path, metainfo=dict(classes=("cat", "dog"))))
+    load_by_classes(coco(tmp_path, CocoDatasetByName, **pets))
+    files, load = [], json.load
+    monkeypatch.setattr(json, "load", lambda file: files.append(file.name) or load(file))
+    same = coco(tmp_path, metainfo=dict(classes=("cat", "dog")))
+    load_by_classes(same)
+    # It takes seconds to read a large one.
+    assert files == [str(tmp_path / "train.json")]
+    assert len(same) == 1 and same.cat_ids == [1, 2] and "COCOAPI" not in vars(same)
     with pytest.raises(
         ValueError, match=r"CocoDataset \(.*train.json(?s:.*)labels go by the order"
     ):
-        check_labels(coco(tmp_path, **pets))
+        load_by_classes(coco(tmp_path, **pets))
 
 
 def test_errors_of_images_stand_before_warnings_of_annotations(tmp_path):
