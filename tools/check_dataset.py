@@ -3,8 +3,11 @@
 python tools/check_dataset.py CONFIG
 python tools/check_dataset.py CONFIG --no-images --cfg-options train_dataloader.dataset.ann_file=F
 
-Annotation files are checked whole, image files at header and end. Leaves with exit code 1 if
-training would stop; warnings say what it leaves out. Only data sets in COCO's format are checked.
+Annotation files are checked whole, image files at header and end, evaluators' files for the same
+classes and images. Leaves with exit code 1 if training or testing would stop at one of them;
+warnings say what is left out. Only data sets in COCO's format are checked. Whether model and
+pipelines fit the data, and all data sets have the same classes, training alone finds out, before
+its first iteration.
 """
 
 import argparse

@@ -14,12 +14,14 @@ from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import DATASETS, METRICS
+from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
 
+from .annotation_check import NO_INSTANCE
 from .box_check import Use
 from .category_check import category_ids, check_categories
 from .dataset_check import annotation_problems, dataset_name, reads_coco_files
-from .problems import ProblemCollector, raise_errors
+from .problems import Problem, ProblemCollector, raise_errors, show, tolerate
 
 
 class CocoByName(COCO):
@@ -104,12 +106,41 @@ def check_metric_labels(metric: BaseMetric, classes: Sequence[str]) -> None:
     """
     if isinstance(metric, CocoMetric) and metric._coco_api is not None:
         found = ProblemCollector()
-        by_name = isinstance(metric, CocoMetricByName)
-        check_categories(metric._coco_api.dataset["categories"], classes, found, by_name)
+        _check_labels(metric, classes, found)
         raise_errors(found.problems(), ann_file_of(metric))
 
 
-def ann_file_of(metric: CocoMetric) -> str:
+def metric_problems(metric: BaseMetric, dataset: BaseDataset) -> list[Problem]:
+    """Check that a metric can measure a data set: by the same names, with the truth of its images.
+
+    Args:
+        metric: any; only a CocoMetric with a file of its own is looked into.
+        dataset: loaded; only images of one that `reads_coco_files` are looked for.
+
+    Returns:
+        The problems of the metric's file.
+    """
+    found = ProblemCollector()
+    if isinstance(metric, CocoMetric) and metric._coco_api is not None:
+        if classes := dataset.metainfo.get("classes"):
+            _check_labels(metric, classes, found)
+        for index in range(len(dataset)) if reads_coco_files(dataset) else ():
+            identity = dataset.get_data_info(index)["img_id"]
+            if identity not in metric._coco_api.imgs:
+                found.error(
+                    f"it lacks images of {dataset_name(dataset)}: set val_evaluator.ann_file and "
+                    "test_evaluator.ann_file to the file that the data set reads",
+                    f"image {show(identity)}",
+                )
+    return found.problems()
+
+
+def _check_labels(metric: CocoMetric, classes: Sequence[str], found: ProblemCollector) -> None:
+    by_name = isinstance(metric, CocoMetricByName)
+    check_categories(metric._coco_api.dataset["categories"], classes, found, by_name)
+
+
+def ann_file_of(metric: BaseMetric) -> str:
     """How messages call the file, of which the metric keeps the content, but not the path."""
     return f"{type(metric).__name__}'s ann_file"
 
@@ -120,7 +151,9 @@ def _explain(dataset: CocoDataset, error: Exception) -> None:
         return
     try:
         use: Use = "test" if dataset.test_mode else "train"
-        raise_errors(annotation_problems(dataset, use), dataset_name(dataset))
+        # Background alone loads, unless the filter leaves it out.
+        problems = tolerate(annotation_problems(dataset, use), (NO_INSTANCE,))
+        raise_errors(problems, dataset_name(dataset))
         if "img" not in dataset.data_prefix:
             raise ValueError(
                 f"{dataset_name(dataset)} does not say where its images lie: set "

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
+from itertools import product
 
-from mmdet.evaluation import CocoMetric
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from ..data.box_check import Use
-from ..data.coco_dataset import ann_file_of, check_metric_labels
+from ..data.coco_dataset import ann_file_of, metric_problems
 from ..data.dataset_check import dataset_name, dataset_problems, reads_coco_files
 from ..data.problems import raise_errors
 
@@ -64,17 +64,5 @@ def check_evaluated_images(datasets: Iterable[BaseDataset], metrics: Iterable[Ba
         ValueError: if one does not, which would end the first evaluation in an error, or if it
             calls labels by other names.
     """
-    metrics = [metric for metric in metrics if isinstance(metric, CocoMetric) and metric._coco_api]
-    for dataset in datasets:
-        identities: set[int | str] = set()
-        if metrics and reads_coco_files(dataset):
-            identities = {dataset.get_data_info(index)["img_id"] for index in range(len(dataset))}
-        for metric in metrics:
-            if classes := dataset.metainfo.get("classes"):
-                check_metric_labels(metric, classes)
-            if not identities <= set(metric._coco_api.imgs):
-                raise ValueError(
-                    f"{ann_file_of(metric)} lacks images of {dataset_name(dataset)}: set "
-                    "val_evaluator.ann_file and test_evaluator.ann_file to the file that the data "
-                    "set reads"
-                )
+    for dataset, metric in product(datasets, metrics):
+        raise_errors(metric_problems(metric, dataset), ann_file_of(metric))

@@ -3,19 +3,19 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from mmcv.transforms import Compose
 from mmdet.datasets.transforms import MixUp, Mosaic, RandomShift
-from mmdet.engine.hooks import DetVisualizationHook
-from mmdet.evaluation import CocoMetric, DumpDetResults, MultiDatasetsEvaluator
+from mmdet.engine.hooks import DetVisualizationHook, PipelineSwitchHook
+from mmdet.evaluation import DumpDetResults
 from mmdet.registry import HOOKS
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ..data.annotation_check import NO_INSTANCE
 from ..data.box_check import Use
 from ..data.dataset_check import dataset_name
-from ..data.instance_check import NO_MASK
+from ..data.parts import dataset_levels, measured_datasets, tolerated_errors, unwrap_datasets
 from ..validation import check_num_classes, check_pad_divisor
 from .data_files import check_data_files, check_evaluated_images, check_same_classes
 from .unwrapped import unwrapped_model
@@ -52,13 +52,13 @@ class SetupCheckHook(Hook):
         """
         model = unwrapped_model(runner)
         check_padding(model)
-        check_transforms(runner.train_dataloader.dataset)
+        check_transforms(runner.train_dataloader.dataset, runner.hooks)
         learned = list(unwrap_datasets(runner.train_dataloader.dataset))
         for dataset in learned:
             check_classes(model, dataset)
-        # One of several may show background alone.
-        tolerated = (NO_INSTANCE,) if len(learned) > 1 else ()
-        check_data_files(learned, "train", self.check_images, tolerated)
+        for dataset in learned:
+            tolerated = tolerated_errors(dataset, "train", len(learned))
+            check_data_files([dataset], "train", self.check_images, tolerated)
         check_annotations(learned)
         if runner.val_loop is not None:
             evaluated = runner.val_dataloader.dataset
@@ -95,63 +95,41 @@ class SetupCheckHook(Hook):
     def _check_measured(self, dataset: Any, evaluator: Evaluator, use: Use) -> None:
         """Check the files of a dataset that is predicted on, and what they are measured by."""
         for part, metrics in measured_datasets(dataset, evaluator):
-            tolerated = () if needs_masks(part, metrics) else (NO_MASK,)
+            tolerated = tolerated_errors(part, use, metrics=metrics)
             check_data_files([part], use, self.check_images, tolerated)
             check_evaluated_images([part], metrics)
 
 
-def unwrap_datasets(dataset: Any) -> Iterator[BaseDataset]:
-    """Yield the datasets inside MMEngine's and MMDetection's wrappers (repeat, concat, ...)."""
-    return (level for level in _levels(dataset) if not _wrapped(level))
+def check_transforms(dataset: Any, hooks: Iterable[Hook] = ()) -> None:
+    """Check that no transform of a dataset that is learned from leaves masks.
 
-
-def _levels(dataset: Any) -> Iterator[Any]:
-    """Yield a dataset and all that it wraps."""
-    yield dataset
-    for part in _wrapped(dataset):
-        yield from _levels(part)
-
-
-def _wrapped(dataset: Any) -> Sequence[Any]:
-    if hasattr(dataset, "datasets"):
-        return list(dataset.datasets)
-    return [dataset.dataset] if hasattr(dataset, "dataset") else []
-
-
-def measured_datasets(
-    dataset: Any, evaluator: Evaluator
-) -> Iterator[tuple[BaseDataset, Sequence[BaseMetric]]]:
-    """Yield the datasets inside the wrappers, each with the metrics that measure it."""
-    measured = [(dataset, evaluator.metrics)]
-    if isinstance(evaluator, MultiDatasetsEvaluator):
-        metrics = [[metric] for metric in evaluator.metrics]
-        measured = list(zip(dataset.datasets, metrics, strict=False))
-    for part, metrics in measured:
-        for inner in unwrap_datasets(part):
-            yield inner, metrics
-
-
-def needs_masks(dataset: BaseDataset, metrics: Iterable[BaseMetric]) -> bool:
-    """Whether the masks of a dataset that is predicted on are loaded or measured."""
-    loaded = any(getattr(t, "with_mask", False) for t in dataset.pipeline.transforms)
-    return loaded or any(isinstance(m, CocoMetric) and "segm" in m.metrics for m in metrics)
-
-
-def check_transforms(dataset: Any) -> None:
-    """Check that no transform of a dataset that is learned from, or of a wrapper, leaves masks.
+    Args:
+        dataset: with its wrappers, which may have pipelines, too.
+        hooks: of the run; a PipelineSwitchHook brings a pipeline for later.
 
     Raises:
         ValueError: naming the transform and one to take in its place.
     """
-    for level in _levels(dataset):
-        pipeline = getattr(level, "pipeline", ())
-        for transform in getattr(pipeline, "transforms", pipeline):
-            # Not those that inherit and do better, as CachedMosaic.
-            if cure := WITHOUT_MASKS.get(type(transform)):
-                raise ValueError(
-                    f"{type(transform).__name__} in the training pipeline changes boxes and leaves "
-                    f"masks as they are: {cure}, which changes both"
-                )
+    pipelines = [getattr(level, "pipeline", ()) for level in dataset_levels(dataset)]
+    switches = [hook for hook in hooks if isinstance(hook, PipelineSwitchHook)]
+    pipelines += [Compose(hook.switch_pipeline) for hook in switches]
+    for transform in _inner_transforms(pipelines):
+        # Not those that inherit and do better, as CachedMosaic.
+        if cure := WITHOUT_MASKS.get(type(transform)):
+            raise ValueError(
+                f"{type(transform).__name__} in the training pipeline changes boxes and leaves "
+                f"masks as they are: {cure}, which changes both"
+            )
+
+
+def _inner_transforms(transforms: Any) -> Iterator[Any]:
+    """Yield a transform, or those of a list, and what they hold (RandomChoice and others)."""
+    if isinstance(transforms, (list, tuple)):
+        for transform in transforms:
+            yield from _inner_transforms(transform)
+    else:
+        yield transforms
+        yield from _inner_transforms(getattr(transforms, "transforms", ()))
 
 
 def check_padding(model: Any) -> None:
@@ -209,8 +187,9 @@ def check_annotations(datasets: Sequence[BaseDataset]) -> None:
     """
     if sum(map(_count_learned, datasets)) == 0:
         raise ValueError(
-            f"{' and '.join(map(dataset_name, datasets))} has no annotated instance of its classes "
-            f"{datasets[0].metainfo.get('classes')}: write the class names in "
+            "there is no annotated instance of the classes "
+            f"{datasets[0].metainfo.get('classes')} in "
+            f"{' and '.join(map(dataset_name, datasets))}: write the class names in "
             "metainfo=dict(classes=...) exactly as in the annotation file"
         )
 

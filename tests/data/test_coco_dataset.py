@@ -151,6 +151,12 @@ def test_a_filter_that_leaves_nothing(tmp_path):
     path = write(tmp_path / "train.json")
     with pytest.raises(ValueError, match=r"filter_cfg=.*'min_size': 32.* leaves no image"):
         dataset(path, ("cat",), filter_cfg=dict(min_size=32), serialize_data=True)
+    path, filter_cfg = (
+        write(tmp_path / "background.json", annotations=[]),
+        dict(filter_empty_gt=True),
+    )
+    with pytest.raises(ValueError, match=r"filter_cfg=.*'filter_empty_gt': True.* leaves no image"):
+        dataset(path, ("cat",), filter_cfg=filter_cfg, serialize_data=True)
 
 
 def test_a_forgotten_image_folder(tmp_path):

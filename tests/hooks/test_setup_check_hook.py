@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from mmdet.datasets import CocoDataset, MultiImageMixDataset
-from mmdet.engine.hooks import DetVisualizationHook
+from mmdet.engine.hooks import DetVisualizationHook, PipelineSwitchHook
 from mmdet.evaluation import CocoMetric, DumpDetResults, MultiDatasetsEvaluator
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import HorizontalBoxes
@@ -13,11 +13,11 @@ from mmdet.structures.mask import BitmapMasks
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 
+from mmdet_embedmask.data.parts import unwrap_datasets
 from mmdet_embedmask.hooks.setup_check_hook import (
     SetupCheckHook,
     check_annotations,
     check_padding,
-    unwrap_datasets,
 )
 from mmdet_embedmask.mask_prediction import MaskRecipe
 
@@ -138,7 +138,9 @@ def test_a_part_of_the_training_data_may_show_background_alone(tmp_path):
         ValueError, match=r"background.json\) cannot be used:.*\n.*no instance to le"
     ):
         check(runner(background))
-    both = r"background.json\) and .*background.json\) has no annotated instance of its classes"
+    both = (
+        r"no annotated instance of the classes .* in .*background.json\) and .*background.json\):"
+    )
     with pytest.raises(ValueError, match=both):
         check(runner(ConcatDataset([background, background])))
 
@@ -193,9 +195,25 @@ def test_transforms_that_leave_masks_are_refused(transform, cure):
     message = f"{transform['type']} in the training pipeline changes boxes .* take {cure}"
     mixed = MultiImageMixDataset(FakeDataset(), [transform], lazy_init=True)
     inside = FakeDataset(transforms=[loads(), TRANSFORMS.build(transform)])
-    for dataset in (mixed, SimpleNamespace(dataset=mixed), inside):
+    wrapped = [
+        dict(type="RandomApply", transforms=transform),
+        dict(type="RandomChoice", transforms=[[LOAD], [LOAD, transform]]),
+        dict(type="RandomOrder", transforms=[dict(type="RandomApply", transforms=[transform])]),
+    ]
+    drawn = [FakeDataset(transforms=[loads(), TRANSFORMS.build(outer)]) for outer in wrapped]
+    for dataset in (mixed, SimpleNamespace(dataset=mixed), inside, *drawn):
         with pytest.raises(ValueError, match=message):
             SetupCheckHook().before_train(runner(dataset))
+    later = PipelineSwitchHook(1, [LOAD, transform])
+    with pytest.raises(ValueError, match=message):
+        SetupCheckHook().before_train(runner(FakeDataset(), hooks=[later]))
+
+
+def test_other_transforms_inside_others_pass():
+    flip = dict(type="RandomFlip", prob=0.5)
+    outer = TRANSFORMS.build(dict(type="RandomChoice", transforms=[[flip], [LOAD, flip]]))
+    dataset = FakeDataset(transforms=[loads(), outer])
+    SetupCheckHook().before_train(runner(dataset, hooks=[PipelineSwitchHook(1, [LOAD, flip])]))
 
 
 @pytest.mark.parametrize("name", ["CachedMosaic", "CachedMixUp"])
@@ -246,7 +264,7 @@ def test_num_classes(event):
         (dict(with_mask=False), "loads no masks.*with_mask=True"),
         (dict(masks=(POLYGON, None)), "1.jpg has an instance with a box but no mask"),
         (dict(masks=(POLYGON, RLE), poly2mask=False), "RLE mask.*set poly2mask=True"),
-        (dict(masks=()), r"no annotated instance of its classes \('cat', 'dog'\)"),
+        (dict(masks=()), r"no annotated instance of the classes \('cat', 'dog'\) in Fake"),
         (
             dict(masks=(RLE,), transforms=[loads(), loads(poly2mask=False)]),
             "RLE mask.*set poly2mask=True",

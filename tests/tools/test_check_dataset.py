@@ -8,6 +8,7 @@ from runs import CONFIGS, make_shapes
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = str(CONFIGS / "embedmask_tiny_shapes.py")
+TRAIN = "annotations/instances_train.json"
 
 
 @pytest.fixture
@@ -26,6 +27,8 @@ def options(tmp_path):
     return [
         f"train_dataloader.dataset.data_root={root}",
         f"val_dataloader.dataset.data_root={root}",
+        f"val_evaluator.ann_file={root / TRAIN}",
+        f"test_evaluator.ann_file={root / TRAIN}",
         "val_dataloader.dataset.data_prefix.img=train/",
         "val_dataloader.dataset.ann_file=broken.json",
         "test_dataloader=None",
@@ -80,6 +83,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(dataset=dict(_delete_=True, **part))
 test_dataloader = dict(dataset=dict(_delete_=True, **part))
+val_evaluator = test_evaluator = dict(ann_file={str(root / TRAIN)!r})
 """
     )
     assert check([str(config)]) == 0
@@ -92,7 +96,7 @@ def test_one_annotation_file_with_two_image_folders_is_two_data_sets(
 ):
     (tmp_path / "shapes" / "other").mkdir()
     options = [
-        *options[:2],
+        *options[:4],
         "val_dataloader.dataset.data_prefix.img=train/",
         "val_dataloader.dataset.ann_file=annotations/instances_train.json",
         f"test_dataloader.dataset.data_root={tmp_path / 'shapes'}",
@@ -107,6 +111,124 @@ def test_one_annotation_file_with_two_image_folders_is_two_data_sets(
         "test",
     ]
     assert "error: an image is missing" in output and "other/000001.png" in output
+
+
+@pytest.fixture
+def check_parts(check, options, tmp_path, capsys):
+    """Exit code and lines about data sets of a config, of which each is a type and its options."""
+    root = tmp_path / "shapes"
+
+    def run(train=None, val=None, metrics=(), evaluator=None):
+        def part(kind="CocoDataset", classes=("ellipse", "polygon", "ring"), **given):
+            metainfo, images = dict(classes=classes), dict(img="train/")
+            base = dict(type=kind, data_root=str(root), metainfo=metainfo, data_prefix=images)
+            return base | dict(ann_file=TRAIN, pipeline=[]) | given
+
+        def loader(parts):
+            parts = [part(**given) for given in parts]
+            return dict(dataset=dict(_delete_=True, type="ConcatDataset", datasets=parts))
+
+        lines = [f"_base_ = {CONFIG!r}", "test_dataloader = test_cfg = test_evaluator = None"]
+        lines.append(f"train_dataloader = {loader(train) if train else None}")
+        lines.append(f"val_dataloader = {loader(val) if val else None}")
+        base = dict(type="CocoMetric", ann_file=str(root / TRAIN))
+        if metrics:
+            metrics = [base | metric for metric in metrics]
+            lines.append(
+                f"val_evaluator = {dict(_delete_=True, metrics=metrics) | (evaluator or {})}"
+            )
+        (tmp_path / "parts.py").write_text("\n".join(lines))
+        code = check([str(tmp_path / "parts.py"), "--no-images"])
+        # Without what pycocotools prints.
+        lines = capsys.readouterr().out.splitlines()
+        return code, [line for line in lines if line.startswith(("train", "val", "  "))]
+
+    def write(name, change):
+        content = json.loads((root / TRAIN).read_text())
+        change(content)
+        (root / name).write_text(json.dumps(content))
+        return dict(ann_file=name)
+
+    run.write = write
+    return run
+
+
+NO_INSTANCE = "there is no instance to learn from"
+
+
+def test_one_of_several_training_data_sets_may_show_background_alone(check_parts):
+    background = check_parts.write("background.json", lambda file: file.update(annotations=[]))
+    code, lines = check_parts([{}, background])
+    assert code == 0 and lines[0].endswith("no problem")
+    assert "background.json" in lines[1] and lines[2].startswith(f"  warning: {NO_INSTANCE}")
+    assert check_parts([background])[0] == 1
+    code, lines = check_parts([background, background])
+    assert code == 1 and len(lines) == 4
+    assert lines[2].startswith("train data:") and lines[3].startswith(f"  error: {NO_INSTANCE}")
+
+
+def test_data_that_cannot_be_loaded_are_named(check_parts):
+    background = check_parts.write("background.json", lambda file: file.update(annotations=[]))
+    background |= dict(kind="CocoDatasetByName", filter_cfg=dict(filter_empty_gt=True))
+    code, lines = check_parts([{}, background])
+    assert code == 1 and lines[2].startswith("  error: it cannot be loaded: CocoDatasetByName (")
+    assert "leaves no image" in lines[2]
+
+
+def without_masks(file):
+    for annotation in file["annotations"]:
+        del annotation["segmentation"]
+
+
+@pytest.mark.parametrize(
+    "option, metric, code",
+    [
+        ({}, "bbox", 0),
+        ({}, ["bbox", "segm"], 1),
+        (dict(pipeline=[dict(type="LoadAnnotations", with_mask=True)]), "bbox", 1),
+    ],
+)
+def test_boxes_alone_are_enough_where_no_mask_is_measured(check_parts, option, metric, code):
+    boxes = check_parts.write("boxes.json", without_masks)
+    found, lines = check_parts(val=[boxes | option], metrics=[dict(metric=metric)])
+    word = "error" if code else "warning"
+    assert found == code and lines[1].startswith(f"  {word}: a box without a mask")
+
+
+def test_one_file_read_by_two_types_is_two_data_sets(check_parts):
+    other = dict(classes=("ring", "ellipse", "polygon"))
+    code, lines = check_parts([dict(kind="CocoDatasetByName", **other), other])
+    assert code == 1 and [line.split(" (")[0] for line in lines[:2]] == [
+        "train data, CocoDatasetByName",
+        "train data, CocoDataset",
+    ]
+    assert lines[2].startswith("  error: labels go by the order of the file's categories")
+
+
+def test_evaluators_know_the_same_classes_and_images(check_parts, tmp_path):
+    data = dict(kind="CocoDatasetByName", classes=("ring", "ellipse", "polygon"))
+    assert check_parts(val=[data], metrics=[dict(type="CocoMetricByName")])[0] == 0
+    code, lines = check_parts(val=[data], metrics=[{}])
+    assert code == 1 and lines[1].startswith("val_evaluator, CocoMetric's ann_file:")
+    assert lines[2].startswith("  error: labels go by the order of the file's categories")
+    check_parts.write("first.json", lambda file: file["images"].__delitem__(slice(1, None)))
+    first = dict(ann_file=str(tmp_path / "shapes" / "first.json"))
+    code, lines = check_parts(val=[{}], metrics=[first])
+    assert code == 1 and lines[2].startswith("  error: it lacks images of CocoDataset (")
+    assert lines[2].endswith("[image 2; image 3]")
+    code, lines = check_parts(val=[{}], metrics=[dict(ann_file="gone.json")])
+    assert code == 1 and lines[0] == "val_evaluator: "
+    assert lines[1].startswith("  error: it cannot be built:") and "gone.json" in lines[1]
+
+
+def test_each_metric_of_several_data_sets_measures_its_own(check_parts):
+    boxes = check_parts.write("boxes.json", without_masks)
+    metrics = [dict(metric=metric) for metric in ("segm", "bbox")]
+    several = dict(type="MultiDatasetsEvaluator", dataset_prefixes=["masks", "boxes"])
+    code, lines = check_parts(val=[{}, boxes], metrics=metrics, evaluator=several)
+    assert code == 0 and lines[2].startswith("  warning: a box without a mask")
+    code, lines = check_parts(val=[{}, boxes], metrics=metrics[::-1], evaluator=several)
+    assert code == 1 and lines[2].startswith("  error: a box without a mask")
 
 
 def test_a_missing_config(check, capsys):
