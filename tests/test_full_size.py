@@ -61,8 +61,10 @@ def test_one_training_step_and_one_inference(path):
 
     batch = pseudo_collate([wide(coco_images(cfg.val_dataloader, "val"))])
     model.eval()
-    # After one step the boxes have no width and the scores are at the prior: keep them.
-    model.bbox_head.test_cfg.update(score_thr=0.0, min_bbox_size=-1)
+    # After one step the boxes have no width and the scores are at the prior: keep them. Where boxes
+    # are clipped last, those without a width would be dropped.
+    kept = dict(score_thr=0.0, min_bbox_size=-1, clip_boxes="before_nms")
+    model.bbox_head.test_cfg.update(kept)
     with torch.no_grad():
         (sample,) = model.test_step(batch)
     results = sample.pred_instances
