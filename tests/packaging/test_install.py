@@ -128,9 +128,9 @@ def mim(environment, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def options(work):
+def options(work, release):
     """Settings that train on the two shapes for two iterations, as MIM hands them on."""
-    cfg = Config.fromfile(work / "train.py")
+    cfg = Config.fromfile(release / f"{release.name}.py")
     keys = (
         "train_cfg.max_iters",
         "train_cfg.val_interval",
