@@ -14,9 +14,15 @@ from torch import Tensor, nn
 
 from ..embed_mask import EmbedMask
 from ..heads.candidate_scores import NO_CANDIDATE, candidate_scores
-from ..heads.detection_boxes import clip_boxes, has_area, last_corner
+from ..heads.detection_boxes import (
+    clip_boxes,
+    clips_first,
+    ends_inclusive,
+    has_area,
+    last_corner,
+)
 from ..heads.levels import flatten_levels, prior_centers
-from ..validation import CLIP_BOXES, SCORES
+from ..validation import SCORES
 from .exportable import check_exportable
 from .nms import class_aware_nms
 
@@ -114,8 +120,7 @@ class OnnxEmbedMask(nn.Module):
         points, labels, scores = self._candidates(cls_scores, centernesses)
         priors = torch.cat(head.level_priors(bbox_preds))
         (sides,) = flatten_levels(bbox_preds)
-        corner = last_corner(img_shape, cfg.get("inclusive_boxes", False))
-        clip_first = cfg.get("clip_boxes", CLIP_BOXES[0]) == "before_nms"
+        corner, clip_first = last_corner(img_shape, ends_inclusive(cfg)), clips_first(cfg)
         limit = corner if clip_first else None
         bboxes = head.bbox_coder.decode(priors, sides, max_shape=limit)[points]
         if cfg.get("min_bbox_size", -1) >= 0:

@@ -16,16 +16,9 @@ from torch import Tensor
 
 from ..assignment import draw_proposals
 from ..layers import EMBEDDINGS, ProposalBranch
-from ..validation import (
-    CLIP_BOXES,
-    SCORES,
-    check_count,
-    check_embed_dim,
-    check_option,
-    check_positive,
-)
+from ..validation import SCORES, check_count, check_embed_dim, check_option, check_positive
 from .candidate_scores import NO_CANDIDATE, candidate_scores
-from .detection_boxes import clip_detections, last_corner
+from .detection_boxes import clip_detections, clips_first, ends_inclusive, last_corner
 from .ground_truth import check_ground_truth
 from .levels import flatten_levels, flatten_points, prior_centers
 from .mask_proposals import best_fitting_proposals, gather_proposals
@@ -241,8 +234,7 @@ class CoupledHead:
             with ``cfg.inclusive_boxes`` their far sides are their last pixel.
         """
         cfg = self.test_cfg if cfg is None else cfg
-        clip_first = cfg.get("clip_boxes", CLIP_BOXES[0]) == "before_nms"
-        inclusive = cfg.get("inclusive_boxes", False)
+        clip_first, inclusive = clips_first(cfg), ends_inclusive(cfg)
         # Not like the class logits: under autocast their half precision has no whole pixels.
         mlvl_priors = self.level_priors(bbox_preds)
         results_list = []

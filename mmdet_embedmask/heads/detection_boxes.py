@@ -9,8 +9,21 @@ from collections.abc import Sequence
 
 import torch
 from mmdet.structures.bbox import scale_boxes
+from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
+
+from ..validation import CLIP_BOXES
+
+
+def clips_first(test_cfg: ConfigDict) -> bool:
+    """Whether boxes are clipped to the image before overlaps are suppressed."""
+    return test_cfg.get("clip_boxes", CLIP_BOXES[0]) == "before_nms"
+
+
+def ends_inclusive(test_cfg: ConfigDict) -> bool:
+    """Whether a box's far sides are its last pixel instead of that pixel's end."""
+    return test_cfg.get("inclusive_boxes", False)
 
 
 def last_corner(img_shape: Sequence[int], inclusive: bool) -> tuple[int, int]:
@@ -18,8 +31,7 @@ def last_corner(img_shape: Sequence[int], inclusive: bool) -> tuple[int, int]:
 
     Args:
         img_shape: (height, width, ...) of the image.
-        inclusive: whether a box's far sides are its last pixel (the released Table 1 program)
-            instead of the end of that pixel.
+        inclusive: see `ends_inclusive` (the released Table 1 program).
     """
     height, width = img_shape[:2]
     return (height - 1, width - 1) if inclusive else (height, width)

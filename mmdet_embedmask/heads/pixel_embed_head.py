@@ -30,7 +30,7 @@ from ..mask_loss import mask_losses
 from ..mask_prediction import MaskRecipe, crop_to_boxes, predict_masks
 from ..mask_targets import MASK_STRIDE, MaskTarget, mask_stride_targets
 from ..validation import MASK_FORMATS, MASK_RESIZES, check_embed_dim, check_option
-from .detection_boxes import exclusive_boxes
+from .detection_boxes import ends_inclusive, exclusive_boxes
 from .ground_truth import ground_truth_masks
 
 MASK_LOSS_MEANS = ("images", "proposals")
@@ -241,7 +241,7 @@ class PixelEmbedHead(BaseMaskHead):
     @property
     def inclusive_boxes(self) -> bool:
         """Whether the boxes of the proposal head end with their last pixel."""
-        return self.test_cfg.get("inclusive_boxes", False)
+        return ends_inclusive(self.test_cfg)
 
     @property
     def mask_recipe(self) -> MaskRecipe:
