@@ -67,7 +67,7 @@ def build_detector(
     init_default_scope(config.get("default_scope", "mmdet"))
     model_cfg = deepcopy(config.model)
     model_cfg.backbone.init_cfg = None
-    with _quiet_logger():
+    with quiet_logger():
         model = MODELS.build(model_cfg)
         if checkpoint is None:
             model.init_weights()
@@ -85,7 +85,7 @@ def is_embed_mask(config: Config) -> bool:
 
 
 @contextmanager
-def _quiet_logger() -> Iterator[None]:
+def quiet_logger() -> Iterator[None]:
     """Warnings only: MMEngine tells of the initialisation of every single parameter."""
     logger = MMLogger.get_current_instance()
     level = logger.level

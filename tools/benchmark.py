@@ -23,10 +23,11 @@ from mmdet_embedmask.benchmark.detectors import (
     check_instances,
     prepare,
 )
+from mmdet_embedmask.benchmark.devices import add_device_option, device_name
 from mmdet_embedmask.benchmark.fixed_instances import CANDIDATES
 from mmdet_embedmask.benchmark.memory import inference_memory
 from mmdet_embedmask.benchmark.side_by_side import Measured, comparison_figure, comparison_table
-from mmdet_embedmask.benchmark.stages import Subject, time_stages
+from mmdet_embedmask.benchmark.stages import Subject, mask_share, time_stages
 from mmdet_embedmask.files import write_bytes, write_json
 from mmdet_embedmask.visualization.sweep_plot import write_figure
 
@@ -40,7 +41,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--checkpoint", type=Path, nargs="+", default=[], help="one a config (untrained weights)"
     )
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(%(default)s)")
+    add_device_option(parser)
     image = parser.add_mutually_exclusive_group()
     image.add_argument(
         "--size", type=int, nargs=2, default=(800, 1333), metavar=("H", "W"), help="(800 1333)"
@@ -88,8 +89,6 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
             f"--checkpoint names {len(args.checkpoint)} files for {len(args.configs)} configs: "
             "name one for each, or none"
         )
-    if args.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: torch finds no CUDA device here, take --device cpu")
     if args.image and args.original_size:
         parser.error("--original-size: the masks of --image are as large as the file's image")
     for value in args.size:
@@ -129,14 +128,6 @@ def read_specs(args: argparse.Namespace) -> tuple[list[DetectorSpec], ImageSpec]
     return specs, image
 
 
-def mask_share(subject: Subject) -> float | None:
-    """Mean part of the image that a mask covers; None without bitmaps."""
-    masks = subject.predict()[0].pred_instances.get("masks")
-    if not torch.is_tensor(masks) or len(masks) == 0:
-        return None
-    return int(masks.count_nonzero()) / masks.numel()
-
-
 def count_flops(subject: Subject) -> int:
     """Floating-point operations of one inference, by torch's counter."""
     with FlopCounterMode(display=False) as counter:
@@ -146,7 +137,6 @@ def count_flops(subject: Subject) -> int:
 
 def describe(args: argparse.Namespace, measured: Sequence[Measured]) -> str:
     """The line above the table: what was measured, and on what."""
-    device = "CPU" if args.device == "cpu" else torch.cuda.get_device_name()
     options = [name for name in ("amp", "channels_last", "compile") if getattr(args, name)]
     size = f"image {args.image}" if args.image else "image {} x {}".format(*args.size)
     original = "{} x {}".format(*args.original_size) if args.original_size else "the image's size"
@@ -157,7 +147,7 @@ def describe(args: argparse.Namespace, measured: Sequence[Measured]) -> str:
         )
     shares = [f"{m.name} {100 * m.mask_share:.1f}%" for m in measured if m.mask_share is not None]
     parts = [
-        ", ".join([device, *options]),
+        ", ".join([device_name(args.device), *options]),
         f"CPU threads: {torch.get_num_threads()}",
         f"torch {torch.__version__}",
         f"{args.batch} x {size}, masks of {original}" + (" as run lengths" if args.rle else ""),

@@ -2,7 +2,7 @@
 
 python tools/mask_benchmark.py --instances 100 --area 0.04 --size 800 1333 --original-size 3000 4000
 
-From the pixel tower's output to masks of the original size that have been read once, on the CPU:
+From the pixel tower's output to masks of the original size that have been read once: on the CPU
 empty parts of EmbedMask's cost nothing until then. How long EmbedMask takes depends on how large
 objects are; the others compute every pixel of every mask anyway.
 """
@@ -15,6 +15,7 @@ from statistics import median
 import torch
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.benchmark.devices import add_device_option, device_name
 from mmdet_embedmask.benchmark.mask_stage import MaskStage, mask_stage_memory, time_mask_stages
 from mmdet_embedmask.benchmark.tables import markdown_table
 from mmdet_embedmask.files import write_json
@@ -39,6 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--aligned", action="store_true", help="Table 2's resizes, not Table 1's")
     parser.add_argument("--crop-to-box", action="store_true", help="crop masks to their boxes")
+    add_device_option(parser)
     parser.add_argument("--runs", type=int, default=7, help="measured runs (%(default)s)")
     parser.add_argument("--warmup", type=int, default=2, help="runs before (%(default)s)")
     parser.add_argument("--threads", type=int, help="CPU threads of torch (torch's choice)")
@@ -64,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     resizes = ("aligned", "aligned") if args.aligned else ("probability", "bilinear")
     recipe = MaskRecipe(0.5, *resizes, args.crop_to_box)
     size, original = tuple(args.size), tuple(args.original_size or args.size)
-    stage = MaskStage(args.instances, args.area, size, original, recipe)
+    stage = MaskStage(args.instances, args.area, size, original, recipe, args.device)
     times = time_mask_stages(stage, args.runs, args.warmup)
     memory = mask_stage_memory(stage, torch.get_num_threads()) if args.memory else {}
     fastest = median(times["EmbedMask"]), median(times["EmbedMask, run lengths"])
@@ -80,8 +82,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             ]
         )
     print(
-        f"CPU, {torch.get_num_threads()} threads; torch {torch.__version__}; {args.instances} "
-        f"objects of {100 * args.area:g}% of the image, {size[0]} x {size[1]}, masks of "
+        f"{device_name(args.device)}, {torch.get_num_threads()} threads; torch "
+        f"{torch.__version__}; {args.instances} objects of {100 * args.area:g}% of the image, {size[0]} x {size[1]}, masks of "
         f"{original[0]} x {original[1]}, read once; {recipe}; median (lowest to highest) of "
         f"{args.runs} runs in turns after {args.warmup}\n"
     )

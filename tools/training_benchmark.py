@@ -1,8 +1,9 @@
-"""Benchmark training steps of any detectors of MMDetection side by side, on the CPU.
+"""Benchmark training steps of any detectors of MMDetection side by side.
 
 python tools/training_benchmark.py CONFIG [CONFIG ...] --images 2 --instances 60 --runs 3
 
-Detectors run in turns in one process; memory is measured in a new process for each.
+Detectors run in turns in one process; memory is measured in a new process for each on the CPU, and
+in this one on a GPU.
 """
 
 import argparse
@@ -13,8 +14,14 @@ from statistics import median
 import torch
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.benchmark.devices import add_device_option, device_name
 from mmdet_embedmask.benchmark.tables import markdown_table
-from mmdet_embedmask.benchmark.training_steps import TrainingBatch, time_training, training_memory
+from mmdet_embedmask.benchmark.training_steps import (
+    TrainingBatch,
+    TrainingSpec,
+    time_training,
+    training_memory,
+)
 from mmdet_embedmask.files import write_json
 
 
@@ -24,6 +31,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("configs", nargs="+", metavar="CONFIG")
+    add_device_option(parser)
+    parser.add_argument("--amp", action="store_true", help="train in mixed precision")
     parser.add_argument("--images", type=int, default=2, help="in the batch (%(default)s)")
     parser.add_argument("--instances", type=int, default=60, help="in each image (%(default)s)")
     parser.add_argument("--size", type=int, nargs=2, default=(800, 1344), metavar=("H", "W"))
@@ -52,14 +61,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     batch = TrainingBatch(args.images, args.instances, tuple(args.size))
+    specs = [TrainingSpec(config, device=args.device, amp=args.amp) for config in args.configs]
     names = [Path(config).stem for config in args.configs]
     try:
-        times = time_training(args.configs, batch, args.runs, args.warmup)
+        times = time_training(specs, batch, args.runs, args.warmup)
         threads = torch.get_num_threads()
-        memory = [
-            training_memory(config, batch, threads) if args.memory else None
-            for config in args.configs
-        ]
+        memory = [training_memory(spec, batch, threads) if args.memory else None for spec in specs]
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
     first = median(times[0])
@@ -73,8 +80,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name, runs, peak in zip(names, times, memory, strict=True)
     ]
     print(
-        f"CPU, {threads} threads; torch {torch.__version__}; {args.images} images of "
-        f"{args.size[0]} x {args.size[1]} with {args.instances} instances each; untrained "
+        f"{device_name(args.device)}{', amp' * args.amp}, {threads} threads; torch "
+        f"{torch.__version__}; {args.images} images of {args.size[0]} x {args.size[1]} with {args.instances} instances each; untrained "
         f"weights; median (lowest to highest) of {args.runs} steps in turns after {args.warmup}\n"
     )
     print(markdown_table(["detector", "s / iteration", "ratio", "peak memory (GB)"], rows))

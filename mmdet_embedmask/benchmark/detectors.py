@@ -60,6 +60,7 @@ class DetectorSpec:
         compile: compile backbone, neck and heads with torch.compile.
         prior_margin: of EmbedMask's proposal head; the larger, the larger are untrained masks, on
             which its time depends. None: the config's.
+        compile_backend: of torch.compile.
     """
 
     config: str
@@ -72,6 +73,7 @@ class DetectorSpec:
     channels_last: bool = False
     compile: bool = False
     prior_margin: float | None = None
+    compile_backend: str = "inductor"
 
     @property
     def name(self) -> str:
@@ -141,14 +143,16 @@ def prepare(spec: DetectorSpec, image: ImageSpec, score_thr: float | None = None
         model = model.to(memory_format=torch.channels_last)
         data["inputs"] = data["inputs"].contiguous(memory_format=torch.channels_last)
     if spec.instances and score_thr is None:
-        score_thr = candidate_threshold(model, data, spec.instances)
+        # Rounded scores pass another threshold than exact ones.
+        with torch.autocast(data["inputs"].device.type, enabled=spec.amp):
+            score_thr = candidate_threshold(model, data, spec.instances)
     if score_thr is not None:
         set_score_thr(model, score_thr)
     if spec.compile:
         for name in ("backbone", "neck", "bbox_head", "mask_head", "rpn_head"):
             module = getattr(model, name, None)
             if module is not None:
-                module.forward = torch.compile(module.forward)
+                module.forward = torch.compile(module.forward, backend=spec.compile_backend)
     clock = clock_for(torch.device(spec.device))
     return Subject(spec.name, model, data, clock, spec.amp, spec.run_lengths, score_thr)
 

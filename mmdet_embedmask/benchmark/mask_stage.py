@@ -1,8 +1,8 @@
 """The mask stage alone, on objects of a chosen size: from the pixel tower's output to masks."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,9 +15,16 @@ from torch import Tensor
 
 from ..layers.positions import POSITION_UNIT
 from ..mask_prediction import MaskRecipe, predict_masks
+from .clocks import Clock, clock_for, milliseconds
 from .dense_masks import dense_masks
+from .devices import peak_allocated
 from .resident_memory import in_new_process, peak_of
 from .stages import read_masks
+from .turns import take_turns
+
+FLOOR = "writing the output"
+"""Nothing but masks of the result's shape, allocated and filled: no mask stage of bitmaps can take
+less."""
 
 STRIDE = 8
 EMBED_DIM = 16
@@ -35,6 +42,7 @@ class MaskStage:
         img_shape: (height, width) of the network input.
         size: (height, width) of the masks.
         recipe: of EmbedMask's masks.
+        device: 'cpu' or 'cuda'.
     """
 
     instances: int
@@ -42,6 +50,7 @@ class MaskStage:
     img_shape: tuple[int, int]
     size: tuple[int, int]
     recipe: MaskRecipe
+    device: str = "cpu"
 
     def embeddings(self, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Round objects: pixel (D, h, w), proposal (K, D), margin (K, D) and boxes (K, 4)."""
@@ -60,11 +69,17 @@ class MaskStage:
         margin = -torch.log(torch.tensor(self.recipe.mask_thr)) / radius**2
         margins = margin.expand(self.instances, EMBED_DIM).contiguous()
         boxes = POSITION_UNIT * torch.cat([centers - radius, centers + radius], dim=1)
+        # Made on the CPU, they are the same on every device.
+        made = (pixels, proposals, margins, boxes)
+        pixels, proposals, margins, boxes = (each.to(self.device) for each in made)
         return pixels, proposals, margins, boxes
 
 
 def mask_stages(stage: MaskStage) -> dict[str, Callable[[], Any]]:
-    """The mask stages that are compared, by name; each call makes the masks once."""
+    """The mask stages that are compared, by name; each call makes the masks once.
+
+    Run lengths are on the CPU, as all who use them read them there.
+    """
     inputs = (*stage.embeddings(), stage.img_shape, stage.size)
     run_lengths = replace(stage.recipe, mask_format="rle")
     condinst = _condinst(stage)
@@ -73,11 +88,18 @@ def mask_stages(stage: MaskStage) -> dict[str, Callable[[], Any]]:
         "EmbedMask, run lengths": lambda: predict_masks(*inputs, run_lengths),
         "dense definition": lambda: dense_masks(*inputs, stage.recipe),
         "dense definition, encoded": lambda: encode_mask_results(
-            dense_masks(*inputs, stage.recipe).numpy()
+            dense_masks(*inputs, stage.recipe).cpu().numpy()
         ),
         "CondInst": condinst,
-        "CondInst, encoded": lambda: encode_mask_results(condinst().numpy()),
+        "CondInst, encoded": lambda: encode_mask_results(condinst().cpu().numpy()),
     }
+
+
+def write_output(stage: MaskStage) -> Tensor:
+    """Masks of the result's shape, every pixel written: the FLOOR."""
+    # torch.zeros would only ask the system for memory.
+    shape = (stage.instances, *stage.size)
+    return torch.empty(shape, dtype=torch.bool, device=stage.device).fill_(False)
 
 
 def _condinst(stage: MaskStage) -> Callable[[], Tensor]:
@@ -97,14 +119,14 @@ def _condinst(stage: MaskStage) -> Callable[[], Tensor]:
             loss_mask=dict(type="DiceLoss"),
             test_cfg=ConfigDict(mask_thr=0.5),
         )
-    )  # fmt: skip
+    ).to(stage.device)  # fmt: skip
     pixels, _, _, boxes = stage.embeddings()
     generator = torch.Generator().manual_seed(0)
-    features = torch.rand(8, *pixels.shape[1:], generator=generator)
+    features = torch.rand(8, *pixels.shape[1:], generator=generator).to(stage.device)
     found = InstanceData(
-        param_preds=torch.randn(stage.instances, 169, generator=generator),
+        param_preds=torch.randn(stage.instances, 169, generator=generator).to(stage.device),
         points=(boxes[:, :2] + boxes[:, 2:]) / 2,
-        strides=torch.full((stage.instances,), float(STRIDE)),
+        strides=boxes.new_full((stage.instances,), STRIDE),
     )
     factor = tuple(n / o for n, o in zip(stage.img_shape[::-1], stage.size[::-1], strict=True))
     meta = dict(img_shape=stage.img_shape, ori_shape=stage.size, scale_factor=factor)
@@ -117,9 +139,8 @@ def _condinst(stage: MaskStage) -> Callable[[], Tensor]:
     return run
 
 
-@torch.no_grad()
 def time_mask_stages(
-    stage: MaskStage, runs: int, warmup: int, now: Callable[[], float] = time.perf_counter
+    stage: MaskStage, runs: int, warmup: int, clock: Clock | None = None
 ) -> dict[str, list[float]]:
     """Milliseconds of every run of each of `mask_stages`, until its masks have been read once.
 
@@ -127,29 +148,50 @@ def time_mask_stages(
         stage: what they are given; they run in turns.
         runs: measured runs of each.
         warmup: runs of each before those.
-        now: gives the time in seconds.
+        clock: takes the times; None: the device's.
     """
-    stages = mask_stages(stage)
-    times: dict[str, list[float]] = {name: [] for name in stages}
-    for turn in range(warmup + runs):
-        for name, run in stages.items():
-            start = now()
-            result = run()
-            read_masks(result)
-            elapsed = (now() - start) * 1000
-            del result
-            if turn >= warmup:
-                times[name].append(elapsed)
-    return times
-
-
-def mask_stage_memory(stage: MaskStage, threads: int) -> dict[str, int]:
-    """Peak resident bytes of each of `mask_stages` beyond its inputs, each in a new process."""
-    return {name: in_new_process(_peak, stage, name, threads) for name in mask_stages(stage)}
+    clock = clock or clock_for(torch.device(stage.device))
+    steps = {
+        name: partial(milliseconds, partial(make_and_read, make), clock)
+        for name, make in mask_stages(stage).items()
+    }
+    return take_turns(steps, runs, warmup)
 
 
 @torch.no_grad()
+def make_and_read(make: Callable[[], Any]) -> Any:
+    """Masks, once they have been read."""
+    masks = make()
+    read_masks(masks)
+    return masks
+
+
+def mask_stage_memory(stage: MaskStage, threads: int) -> dict[str, int]:
+    """Peak bytes of each of `mask_stages` beyond its inputs.
+
+    On the CPU resident, each in a new process; on a GPU what torch has allocated there, in this
+    one.
+
+    Args:
+        stage: what they are given.
+        threads: CPU threads of torch; on a GPU they stay as they are.
+    """
+    stages = mask_stages(stage)
+    if stage.device != "cpu":
+        return {name: mask_peak(make) for name, make in stages.items()}
+    return {name: in_new_process(_peak, stage, name, threads) for name in stages}
+
+
+def mask_peak(make: Callable[[], Any]) -> int:
+    """Peak bytes of one of `mask_stages` on a GPU, beyond its inputs.
+
+    What its first call leaves for all later ones, such as the workspaces of matrix products, is no
+    part of it.
+    """
+    make_and_read(make)
+    return peak_allocated(partial(make_and_read, make))
+
+
 def _peak(stage: MaskStage, name: str, threads: int) -> int:
     torch.set_num_threads(threads)
-    run = mask_stages(stage)[name]
-    return peak_of(lambda: read_masks(run()))
+    return peak_of(partial(make_and_read, mask_stages(stage)[name]))

@@ -175,6 +175,14 @@ class Subject:
         return samples
 
 
+def mask_share(subject: Subject) -> float | None:
+    """Mean part of the first image that a mask covers; None without bitmaps."""
+    masks = subject.predict()[0].pred_instances.get("masks")
+    if not torch.is_tensor(masks) or len(masks) == 0:
+        return None
+    return int(masks.count_nonzero()) / masks.numel()
+
+
 def time_once(subject: Subject) -> tuple[dict[str, float], SampleList]:
     """Milliseconds of each of STAGES in one prediction, and the prediction."""
     clock = StageClock(subject.clock)

@@ -1,8 +1,9 @@
 """Time and memory of training steps on generated ground truth."""
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,16 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.model import BaseModel
-from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper, build_optim_wrapper
 from mmengine.structures import InstanceData
-from tqdm import trange
+from torch import nn
 
+from ..detector import quiet_logger
+from .clocks import Clock, clock_for, milliseconds
 from .detectors import load_detector_config
+from .devices import peak_allocated
 from .resident_memory import in_new_process, peak_of
+from .turns import take_turns
 
 EXTENTS = (0.05, 0.4)
 """Smallest and largest width and height of an object as a part of the image's; drawn so that small
@@ -67,24 +72,56 @@ class TrainingBatch:
         )
 
 
+@dataclass(frozen=True)
+class TrainingSpec:
+    """A detector and how it is trained.
+
+    Args:
+        config: a file, or 'mmdet::' and a config of MMDetection.
+        cfg_options: settings that replace the config's.
+        device: 'cpu' or 'cuda'.
+        amp: in mixed precision: on a GPU by MMEngine's AmpOptimWrapper, whose gradients are those
+            of a scaled loss, on the CPU in bfloat16, which needs no scaling.
+    """
+
+    config: str
+    cfg_options: dict[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+    amp: bool = False
+
+
+class CpuAmpOptimWrapper(OptimWrapper):
+    """What AmpOptimWrapper, which asks for a GPU, would be on the CPU."""
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Within, the model computes in bfloat16 where torch does so."""
+        with super().optim_context(model), torch.autocast("cpu", torch.bfloat16):
+            yield
+
+
 class Trainer:
     """A detector that takes training steps on one batch, by its config's optimizer.
 
     Args:
-        config: a file, or 'mmdet::' and a config of MMDetection.
+        spec: the detector.
         batch: what it learns from.
 
     Raises:
         ValueError: if the config has no detector.
     """
 
-    def __init__(self, config: str, batch: TrainingBatch) -> None:
-        loaded = load_detector_config(config)
+    def __init__(self, spec: TrainingSpec, batch: TrainingBatch) -> None:
+        loaded = load_detector_config(spec.config, cfg_options=spec.cfg_options)
         loaded.model.backbone.init_cfg = None
         torch.manual_seed(0)
-        self.model: BaseModel = MODELS.build(loaded.model)
-        self.model.init_weights()
-        self.model.train()
+        with quiet_logger():
+            self.model: BaseModel = MODELS.build(loaded.model)
+            self.model.init_weights()
+        self.model.to(spec.device).train()
+        if spec.amp:
+            wrapper = CpuAmpOptimWrapper if spec.device == "cpu" else AmpOptimWrapper
+            loaded.optim_wrapper.type = wrapper
         self.optimizer: OptimWrapper = build_optim_wrapper(self.model, loaded.optim_wrapper)
         # Weights stay as they are: every step does the same work.
         for group in self.optimizer.optimizer.param_groups:
@@ -106,45 +143,58 @@ class Trainer:
             if not torch.as_tensor(value).isfinite().all():
                 raise ValueError(f"{name} of {type(self.model).__name__} is {value}")
 
+    def two_steps(self) -> None:
+        """The second has the optimizer's state beside its gradients."""
+        self.step()
+        self.step()
+
 
 def time_training(
-    configs: Sequence[str],
+    specs: Sequence[TrainingSpec],
     batch: TrainingBatch,
     runs: int,
     warmup: int,
-    now: Callable[[], float] = time.perf_counter,
+    *,
+    clock: Clock | None = None,
 ) -> list[list[float]]:
     """Seconds of every iteration of every detector; they run in turns.
 
     Args:
-        configs: of the detectors.
+        specs: of the detectors, all on one device.
         batch: what they learn from.
         runs: measured iterations of each.
         warmup: iterations of each before those.
-        now: gives the time in seconds.
+        clock: takes the times; None: the device's.
     """
-    trainers = [Trainer(config, batch) for config in configs]
-    times: list[list[float]] = [[] for _ in configs]
-    for turn in trange(warmup + runs, unit="turn", disable=None):
-        for index, trainer in enumerate(trainers):
-            start = now()
-            trainer.step()
-            if turn >= warmup:
-                times[index].append(now() - start)
-    return times
+    trainers = [Trainer(spec, batch) for spec in specs]
+    clock = clock or clock_for(torch.device(specs[0].device))
+    steps = {
+        str(index): partial(training_seconds, trainer, clock)
+        for index, trainer in enumerate(trainers)
+    }
+    return list(take_turns(steps, runs, warmup).values())
 
 
-def training_memory(config: str, batch: TrainingBatch, threads: int) -> int:
-    """Peak resident bytes of two iterations in a new process, beyond model and batch."""
-    return in_new_process(_peak, config, batch, threads)
+def training_seconds(trainer: Trainer, clock: Clock) -> float:
+    """How long one iteration takes."""
+    return milliseconds(trainer.step, clock) / 1000
 
 
-def _peak(config: str, batch: TrainingBatch, threads: int) -> int:
+def training_memory(spec: TrainingSpec, batch: TrainingBatch, threads: int) -> int:
+    """Peak bytes of two iterations beyond model and batch.
+
+    On the CPU resident, in a new process; on a GPU what torch has allocated there, in this one.
+
+    Args:
+        spec: the detector.
+        batch: what it learns from.
+        threads: CPU threads of torch; on a GPU they stay as they are.
+    """
+    if spec.device != "cpu":
+        return peak_allocated(Trainer(spec, batch).two_steps)
+    return in_new_process(_peak, spec, batch, threads)
+
+
+def _peak(spec: TrainingSpec, batch: TrainingBatch, threads: int) -> int:
     torch.set_num_threads(threads)
-    trainer = Trainer(config, batch)
-
-    def two_steps() -> None:
-        trainer.step()
-        trainer.step()
-
-    return peak_of(two_steps)
+    return peak_of(Trainer(spec, batch).two_steps)

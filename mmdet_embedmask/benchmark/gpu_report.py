@@ -1,0 +1,182 @@
+"""A report of everything that is measured on a GPU, part by part, which a later run completes."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..files import write_bytes, write_json
+from .devices import free_memory
+from .report_parts import PARTS, Part, PartResult, Setup, Table
+from .report_scale import SMALL_IN_WORDS
+from .tables import markdown_table
+from .turns import Attempts, NotMeasured
+
+REPORT, FIGURES = "report.md", "report.json"
+
+WHOLE_PART = "the whole part"
+"""Name of what was not measured when a part ends with an error of its own."""
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """A part that has been measured.
+
+    Args:
+        result: of it.
+        seconds: that it took.
+    """
+
+    result: PartResult
+    seconds: float
+
+    @property
+    def failures(self) -> list[NotMeasured]:
+        """What failed, and nobody could expect it to."""
+        return [each for each in self.result.not_measured if not each.expected]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `json` can write."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "StoredPart":
+        """What `to_json` gave."""
+        result = content["result"]
+        return cls(
+            PartResult(
+                [Table(**table) for table in result["tables"]],
+                result["figures"],
+                [NotMeasured(**each) for each in result["not_measured"]],
+            ),
+            content["seconds"],
+        )
+
+
+@dataclass
+class Report:
+    """A report in its folder.
+
+    Args:
+        folder: where it is written.
+        setup: what it measures on.
+        machine: see `describe_machine`.
+        parts: that have been measured, by name.
+    """
+
+    folder: Path
+    setup: Setup
+    machine: dict[str, str]
+    parts: dict[str, StoredPart] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """What figures must have in common to stand in one report."""
+        scale = asdict(self.setup.scale)
+        settings = dict(device=self.setup.device, **scale)
+        # As they are read again: without tuples.
+        return json.loads(json.dumps(settings))
+
+    def resume(self) -> None:
+        """Take over what an earlier run has measured; what failed there is measured again.
+
+        Raises:
+            ValueError: if the folder holds a report of other settings or another machine.
+        """
+        path = self.folder / FIGURES
+        if not path.exists():
+            return
+        cure = "take another --out, or remove that folder"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            stored = {name: StoredPart.from_json(part) for name, part in content["parts"].items()}
+            earlier = dict(content["settings"], **content["machine"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{path} is not a report that this version reads: {cure}") from error
+        now = dict(self.settings(), **self.machine)
+        differences = [
+            f"{name} was {earlier.get(name, 'not there')} and is {now.get(name, 'not there')}"
+            for name in sorted(earlier.keys() | now.keys())
+            if earlier.get(name) != now.get(name)
+        ]
+        if differences:
+            raise ValueError(
+                f"{self.folder} holds a report with which no other figures can be mixed "
+                f"({'; '.join(differences)}): {cure}"
+            )
+        self.parts = {name: part for name, part in stored.items() if not part.failures}
+
+    def measure(self, names: Iterable[str]) -> list[NotMeasured]:
+        """Measure those of these parts that are not there yet; the report is written after each.
+
+        Args:
+            names: of PARTS.
+
+        Returns:
+            What failed, and nobody could expect it to.
+        """
+        self.write()
+        failures = []
+        for name in names:
+            if name in self.parts:
+                print(f"{name}: measured before")
+                continue
+            self.parts[name] = run_part(PARTS[name], self.setup)
+            failures += self.parts[name].failures
+            self.write()
+            print(f"\n{part_text(name, self.parts[name])}\n", flush=True)
+        return failures
+
+    def write(self) -> None:
+        """Write both files."""
+        parts = {name: part.to_json() for name, part in self.parts.items()}
+        content = dict(settings=self.settings(), machine=self.machine, parts=parts)
+        write_json(self.folder / FIGURES, content)
+        write_bytes(self.folder / REPORT, self.text().encode())
+
+    def text(self) -> str:
+        """The report in Markdown."""
+        sections = [f"# EmbedMask beside other detectors on: {self.machine['device']}"]
+        if self.setup.scale.small:
+            sections.append(SMALL_IN_WORDS)
+        if not self.setup.on_gpu:
+            sections.append("**Measured on a CPU: these figures say nothing of a GPU.**")
+        sections.append(
+            "All weights are untrained; each detector is made to find the same number of "
+            "instances. An image is noise."
+        )
+        missing = [name for name in PARTS if name not in self.parts]
+        if missing:
+            sections.append(
+                f"Not measured yet: {', '.join(missing)}. The same command measures them."
+            )
+        sections.append("## Environment")
+        sections.append("What the figures below depend on.")
+        sections.append(markdown_table(["", "is"], [[*item] for item in self.machine.items()]))
+        sections += [part_text(name, self.parts[name]) for name in PARTS if name in self.parts]
+        return "\n\n".join(sections) + "\n"
+
+
+def run_part(part: Part, setup: Setup) -> StoredPart:
+    """Measure a part; an error of its own is its result."""
+    attempts = Attempts()
+    result = PartResult([], None, attempts.not_measured)
+    start = time.monotonic()
+    with attempts.attempt(WHOLE_PART):
+        result = part.measure(setup)
+    free_memory()
+    return StoredPart(result, time.monotonic() - start)
+
+
+def part_text(name: str, part: StoredPart) -> str:
+    """A part's section in Markdown."""
+    sections = [f"## {PARTS[name].title}"]
+    for table in part.result.tables:
+        sections.append(table.meaning)
+        if table.rows:
+            sections.append(markdown_table(table.header, table.rows))
+    missing = [f"- {each.name}: not measured: {each.reason}" for each in part.result.not_measured]
+    if missing:
+        sections.append("\n".join(missing))
+    return "\n\n".join(sections)

@@ -1,0 +1,59 @@
+"""Measure on a GPU what docs/benchmark.md tells of a CPU, and more: one report in one folder.
+
+python tools/gpu_report.py --out work_dirs/gpu_report
+
+It is written after every part. A run that was cut, or whose parts failed, is completed by the same
+command. The exit code is 1 if something failed that should not have.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask.benchmark.devices import add_device_option
+from mmdet_embedmask.benchmark.gpu_report import REPORT, Report
+from mmdet_embedmask.benchmark.machine import describe_machine
+from mmdet_embedmask.benchmark.report_parts import PARTS, Setup
+from mmdet_embedmask.benchmark.report_scale import FULL, SMALL, detectors
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "embedmask"
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_device_option(parser, default="cuda")
+    parser.add_argument(
+        "--small", action="store_true", help="tiny images and models, to see that everything runs"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("work_dirs/gpu_report"), help="folder (%(default)s)"
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=[*PARTS], help="(all)")
+    args = parser.parse_args(argv)
+    if args.out.is_file():
+        parser.error(f"--out {args.out} is a file: name a folder")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure and write."""
+    args = parse_args(argv)
+    setup = Setup(args.device, SMALL if args.small else FULL, detectors(CONFIGS))
+    report = Report(args.out, setup, describe_machine(args.device))
+    try:
+        report.resume()
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
+    failures = report.measure(args.parts)
+    print(f"The report is {args.out / REPORT}")
+    if failures:
+        reasons = "\n".join(f"- {failure.name}: {failure.reason}" for failure in failures)
+        raise SystemExit(f"error: not everything could be measured:\n{reasons}")
+
+
+if __name__ == "__main__":
+    main()
