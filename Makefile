@@ -12,6 +12,11 @@ MMCV ?= lite
 PYTEST_ARGS ?=
 # Processes of `make test`: one a core. At most four, as each loads torch anew.
 PYTEST_PROCESSES ?= -n auto --maxprocesses 4 --dist loadfile
+# What `make gpu` measures on, where its report goes, and a Python that has all it needs already:
+# another than the environment's is taken as it is, and nothing is installed.
+DEVICE ?= cuda
+GPU_OUT ?= work_dirs/gpu_report
+GPU_PYTHON ?= $(BIN)/python
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(MMCV)
@@ -19,13 +24,14 @@ SHAPES := data/shapes
 DEMO := work_dirs/demo
 DEMO_CONFIG := configs/embedmask/embedmask_tiny_shapes.py
 
-.PHONY: help install demo test test-slow test-install lint clean
+.PHONY: help install demo test test-slow test-install gpu lint clean
 
 help:
 	@echo "make demo       generate shapes, train, evaluate, draw predictions (minutes on two cores)"
 	@echo "make test       run the default tests"
 	@echo "make test-slow  run the slow tests"
 	@echo "make test-install  build and install wheel and sdist, and run every verb of MIM"
+	@echo "make gpu        test and measure on a GPU; DEVICE=cpu: everything small, to see that it runs"
 	@echo "make lint       check format, lint and types"
 	@echo "make clean      remove what the commands above made"
 
@@ -48,6 +54,11 @@ test-slow: $(INSTALLED)
 
 test-install: $(INSTALLED)
 	$(BIN)/python -m pytest -m install tests/packaging
+
+gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(INSTALLED))
+	PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(GPU_PYTHON) -m pytest tests/gpu
+	PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(GPU_PYTHON) tools/gpu_report.py --device $(DEVICE) \
+		$(if $(filter cpu,$(DEVICE)),--small) --out $(GPU_OUT)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

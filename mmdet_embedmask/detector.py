@@ -85,12 +85,16 @@ def is_embed_mask(config: Config) -> bool:
 
 
 @contextmanager
-def quiet_logger() -> Iterator[None]:
-    """Warnings only: MMEngine tells of the initialisation of every single parameter."""
+def quiet_logger(level: int = logging.WARNING) -> Iterator[None]:
+    """Warnings only: MMEngine tells of the initialisation of every single parameter.
+
+    Args:
+        level: what is still told.
+    """
     logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    before = logger.level
+    logger.setLevel(level)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logger.setLevel(before)

@@ -7,6 +7,7 @@ command. The exit code is 1 if something failed that should not have.
 """
 
 import argparse
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +43,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure and write."""
     args = parse_args(argv)
+    # MMEngine imports it anew with every config of MMDetection.
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated")
     setup = Setup(args.device, SMALL if args.small else FULL, detectors(CONFIGS))
     report = Report(args.out, setup, describe_machine(args.device))
     try:

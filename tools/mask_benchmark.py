@@ -83,9 +83,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     print(
         f"{device_name(args.device)}, {torch.get_num_threads()} threads; torch "
-        f"{torch.__version__}; {args.instances} objects of {100 * args.area:g}% of the image, {size[0]} x {size[1]}, masks of "
-        f"{original[0]} x {original[1]}, read once; {recipe}; median (lowest to highest) of "
-        f"{args.runs} runs in turns after {args.warmup}\n"
+        f"{torch.__version__}; {args.instances} objects of {100 * args.area:g}% of the image, "
+        f"{size[0]} x {size[1]}, masks of {original[0]} x {original[1]}, read once; {recipe}; "
+        f"median (lowest to highest) of {args.runs} runs in turns after {args.warmup}\n"
     )
     print(markdown_table(["mask stage", "ms", "times EmbedMask's", "peak memory (MB)"], rows))
     if args.json:

@@ -81,8 +81,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     print(
         f"{device_name(args.device)}{', amp' * args.amp}, {threads} threads; torch "
-        f"{torch.__version__}; {args.images} images of {args.size[0]} x {args.size[1]} with {args.instances} instances each; untrained "
-        f"weights; median (lowest to highest) of {args.runs} steps in turns after {args.warmup}\n"
+        f"{torch.__version__}; {args.images} images of {args.size[0]} x {args.size[1]} with "
+        f"{args.instances} instances each; untrained weights; median (lowest to highest) of "
+        f"{args.runs} steps in turns after {args.warmup}\n"
     )
     print(markdown_table(["detector", "s / iteration", "ratio", "peak memory (GB)"], rows))
     if args.json:

@@ -62,9 +62,10 @@ def candidate_threshold(model: BaseModel, data: dict[str, Any], instances: int) 
         hook.remove()
     images = len(data["data_samples"])
     number = min(images * CANDIDATES * instances, len(scores[0]))
-    lowest = scores[0].topk(number).values[-1]
-    # Just below it: of an untrained detector many scores may be equal.
-    return float(torch.nextafter(lowest, lowest.new_tensor(-1.0)))
+    lowest = float(scores[0].topk(number).values[-1])
+    # Just below it: of an untrained detector many scores may be equal. As seen by their own type,
+    # in which they are compared: under autocast it has few digits.
+    return lowest * (1 - torch.finfo(scores[0].dtype).eps) if lowest > 0 else -1.0
 
 
 def set_score_thr(model: BaseModel, score_thr: float) -> None:
@@ -81,16 +82,16 @@ def _heads(model: BaseModel) -> tuple[nn.Module, Any]:
 
 
 def _scores(model: BaseModel, outputs: Any) -> Tensor:
-    """All scores (P,) that are compared with the threshold."""
+    """All scores (P,) that are compared with the threshold, in the type in which they are."""
     if isinstance(model, TwoStageDetector):
         return outputs[0].float().softmax(dim=1)[:, :-1].flatten()
     if getattr(model, "bbox_head", None) is None:  # SOLOv2: kernels, class logits, mask features
-        levels = [level.float().sigmoid() for level in outputs[1]]
+        levels = [level.sigmoid() for level in outputs[1]]
         # Only local maxima are left.
         peaks = [F.max_pool2d(level, 2, 1, 1)[..., :-1, :-1] == level for level in levels]
         return torch.cat([(s * p).flatten() for s, p in zip(levels, peaks, strict=True)])
-    scores = [level.float().sigmoid() for level in outputs[0]]
+    scores = [level.sigmoid() for level in outputs[0]]
     if model.bbox_head.test_cfg.get("score") == "sqrt":  # EmbedMask's Table 2
-        factors = [level.float().sigmoid() for level in outputs[2]]
+        factors = [level.sigmoid() for level in outputs[2]]
         scores = [s * f for s, f in zip(scores, factors, strict=True)]
     return torch.cat([level.flatten() for level in scores])

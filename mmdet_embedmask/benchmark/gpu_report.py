@@ -73,10 +73,8 @@ class Report:
 
     def settings(self) -> dict[str, Any]:
         """What figures must have in common to stand in one report."""
-        scale = asdict(self.setup.scale)
-        settings = dict(device=self.setup.device, **scale)
         # As they are read again: without tuples.
-        return json.loads(json.dumps(settings))
+        return dict(json.loads(json.dumps(asdict(self.setup.scale))))
 
     def resume(self) -> None:
         """Take over what an earlier run has measured; what failed there is measured again.
@@ -152,7 +150,10 @@ class Report:
                 f"Not measured yet: {', '.join(missing)}. The same command measures them."
             )
         sections.append("## Environment")
-        sections.append("What the figures below depend on.")
+        sections.append(
+            "What the figures below depend on. On a GPU, 'float32' below is with TF32 where it is "
+            "on here."
+        )
         sections.append(markdown_table(["", "is"], [[*item] for item in self.machine.items()]))
         sections += [part_text(name, self.parts[name]) for name in PARTS if name in self.parts]
         return "\n\n".join(sections) + "\n"

@@ -1,6 +1,6 @@
 """The parts of the GPU report: each measures and tells its figures as tables."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from statistics import median
@@ -92,9 +92,9 @@ def measure_machine(setup: Setup) -> PartResult:
     ceilings = measure_ceilings(setup.device, scale.copied, scale.product_side)
     ratio = ceilings.float64 / ceilings.float32
     rows = [
-        ["copy (read and write)", f"{ceilings.copy / 1e9:.0f} GB/s"],
-        ["product of matrices, float32", f"{ceilings.float32 / 1e12:.2f} TFLOP/s"],
-        ["product of matrices, float64", f"{ceilings.float64 / 1e12:.2f} TFLOP/s"],
+        ["copy (read and write)", f"{ceilings.copy / 1e9:.3g} GB/s"],
+        ["product of matrices, float32", f"{ceilings.float32 / 1e12:.3g} TFLOP/s"],
+        ["product of matrices, float64", f"{ceilings.float64 / 1e12:.3g} TFLOP/s"],
         ["float64 / float32", f"{ratio:.3f} (1 / {1 / ratio:.1f})"],
     ]
     meaning = (
@@ -302,11 +302,11 @@ def inference_table(
         )
     meaning = (
         f"{batch} x {_by(scale.size)}, {scale.instances} instances in each image: milliseconds of "
-        f"the whole, {_of_runs(scale, in_turns=not mode.compile)}, by the image, as a multiple of "
-        f"FCOS, which has no masks, and of the stages (medians; masks are bitmaps of the image's "
-        f"size, read once); how much of the image a mask covers; peak GPU memory beyond model and "
-        "images, until masks are made and of the whole; how often the host waits for the GPU, an "
-        "image, as far as torch tells."
+        f"the whole, {_of_runs(scale, in_turns=not mode.compile)}; by the image; as a multiple of "
+        "FCOS, which has no masks; of the stages (medians; 'masks' makes bitmaps of the image's "
+        "size and reads them once). How much of the image a mask covers. Peak GPU memory beyond "
+        "model and images, until masks are made and of the whole. How often the host waits for "
+        "the GPU, an image, as far as torch tells."
     )
     header = ["detector", "whole (ms)", "an image (ms)", "of FCOS", *stages, "masks cover"]
     header += ["memory, network (MB)", "whole (MB)", "waits"]
@@ -388,8 +388,8 @@ def _by(size: tuple[int, int]) -> str:
 
 
 def _of_runs(scale: Scale, in_turns: bool = True) -> str:
-    how = " in turns" if in_turns else ", one detector after the other,"
-    return f"median (lowest to highest) of {scale.runs} runs{how} after {scale.warmup}"
+    how = "in turns" if in_turns else "one detector after the other"
+    return f"median (lowest to highest) of {scale.runs} runs after {scale.warmup}, {how}"
 
 
 def _inference_part(mode: InferenceMode) -> Part:

@@ -120,6 +120,7 @@ SMALL = Scale(
     size=(128, 160),
     instances=6,
     batches=(1, 2),
+    prior_margin=1.4,
     runs=2,
     warmup=1,
     training=TrainingBatch(2, 4, (128, 160)),

@@ -100,11 +100,14 @@ class StageClock:
 
 @contextmanager
 def watched_methods(model: BaseModel, watch: StageWatch) -> Iterator[None]:
-    """Enter a stage of the watch in each of a detector's TIMED_METHODS that it has."""
+    """Enter a stage of the watch in each of a detector's TIMED_METHODS that it has.
+
+    Not within compiled code, which would be compiled anew for every watch.
+    """
     wrapped = []
     for path, method, stage in TIMED_METHODS:
         module = _module(model, path)
-        if hasattr(module, method):
+        if hasattr(module, method) and not _is_within_compiled(model, path, method):
             setattr(module, method, _watched(getattr(module, method), stage, watch))
             wrapped.append((module, method))
     try:
@@ -119,6 +122,14 @@ def _module(model: BaseModel, path: str) -> Any:
     for name in path.split("."):
         module = getattr(module, name, None)
     return module
+
+
+def _is_within_compiled(model: BaseModel, path: str, method: str) -> bool:
+    """Whether it is the forward pass of a module whose owner's forward pass is compiled."""
+    owner = _module(model, path.rpartition(".")[0]) if "." in path else None
+    return method == "forward" and hasattr(
+        getattr(owner, "forward", None), "_torchdynamo_orig_callable"
+    )
 
 
 def _watched(method: Callable[..., Any], stage: str, watch: StageWatch) -> Callable[..., Any]:

@@ -1,5 +1,6 @@
 """Time and memory of training steps on generated ground truth."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -115,14 +116,15 @@ class Trainer:
         loaded = load_detector_config(spec.config, cfg_options=spec.cfg_options)
         loaded.model.backbone.init_cfg = None
         torch.manual_seed(0)
-        with quiet_logger():
+        # Of the optimizer's, too, which warns of every frozen parameter.
+        with quiet_logger(logging.ERROR):
             self.model: BaseModel = MODELS.build(loaded.model)
             self.model.init_weights()
-        self.model.to(spec.device).train()
-        if spec.amp:
-            wrapper = CpuAmpOptimWrapper if spec.device == "cpu" else AmpOptimWrapper
-            loaded.optim_wrapper.type = wrapper
-        self.optimizer: OptimWrapper = build_optim_wrapper(self.model, loaded.optim_wrapper)
+            self.model.to(spec.device).train()
+            if spec.amp:
+                wrapper = CpuAmpOptimWrapper if spec.device == "cpu" else AmpOptimWrapper
+                loaded.optim_wrapper.type = wrapper
+            self.optimizer: OptimWrapper = build_optim_wrapper(self.model, loaded.optim_wrapper)
         # Weights stay as they are: every step does the same work.
         for group in self.optimizer.optimizer.param_groups:
             group["lr"] = 0.0
