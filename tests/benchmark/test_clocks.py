@@ -3,7 +3,7 @@ import time
 import pytest
 import torch
 
-from mmdet_embedmask.benchmark.clocks import CudaClock, WallClock, clock_for
+from mmdet_embedmask.benchmark.clocks import CudaClock, WallClock, clock_for, milliseconds
 
 
 def test_intervals_are_in_milliseconds_and_forgotten():
@@ -24,6 +24,13 @@ def test_the_host_is_timed_by_the_wall():
     clock.mark()
     (interval,) = clock.intervals()
     assert interval >= 10
+
+
+def test_a_call_is_timed_alone():
+    times = [0.0]
+    clock = WallClock(lambda: times[-1])
+    assert milliseconds(lambda: times.append(times[-1] + 0.25), clock) == 250
+    assert milliseconds(lambda: times.append(times[-1] + 0.5), clock) == 500
 
 
 @pytest.mark.gpu

@@ -1,13 +1,17 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from pycocotools import mask as coco_mask
 
 from mmdet_embedmask.benchmark import mask_stage
+from mmdet_embedmask.benchmark.clocks import WallClock
 from mmdet_embedmask.benchmark.mask_stage import (
     MaskStage,
     mask_stage_memory,
     mask_stages,
     time_mask_stages,
+    write_output,
 )
 from mmdet_embedmask.mask_prediction import MaskRecipe
 
@@ -55,7 +59,7 @@ def test_all_run_in_turns_until_their_masks_have_been_read(monkeypatch):
 
     monkeypatch.setattr(mask_stage, "mask_stages", lambda _: dict(a=work("a", 1), b=work("b", 8)))
     monkeypatch.setattr(mask_stage, "read_masks", read)
-    times = time_mask_stages(STAGE, runs=2, warmup=1, now=lambda: time[0])
+    times = time_mask_stages(STAGE, 2, warmup=1, clock=WallClock(lambda: time[0]))
     assert times == dict(a=[2500, 3500], b=[16500, 24500])
     assert log == ["a", "read a", "b", "read b"] * 3
 
@@ -68,3 +72,30 @@ def test_memory_is_of_one_stage_each_with_its_masks_read(monkeypatch):
     monkeypatch.setattr(mask_stage, "peak_of", lambda run: [run(), len(read)][1])
     assert mask_stage_memory(STAGE, threads=torch.get_num_threads()) == dict(a=1, b=2)
     assert read == ["masks", 2]
+
+
+def test_the_floor_is_masks_of_the_results_shape():
+    masks = write_output(STAGE)
+    assert masks.shape == (6, 200, 320) and masks.dtype == torch.bool and not masks.any()
+
+
+def test_on_a_gpu_memory_is_counted_in_this_process_after_a_first_call(monkeypatch):
+    log = []
+    stages = dict(a=lambda: log.append("a"), b=lambda: log.append("b"))
+    monkeypatch.setattr(mask_stage, "in_new_process", None)
+    monkeypatch.setattr(mask_stage, "mask_stages", lambda _: stages)
+    monkeypatch.setattr(mask_stage, "peak_allocated", lambda run: [run(), 5 * len(log)][1])
+    assert mask_stage_memory(replace(STAGE, device="cuda"), threads=1) == dict(a=10, b=20)
+    assert log == ["a", "a", "b", "b"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_masks_on_the_gpu_are_those_of_the_cpu():
+    stage = replace(STAGE, device="cuda")
+    masks = mask_stages(stage)["EmbedMask"]()
+    assert masks.is_cuda
+    differing = (masks.cpu() != mask_stages(STAGE)["EmbedMask"]()).float().mean()
+    assert differing < 1e-4
+    assert all(runs[0] > 0 for runs in time_mask_stages(stage, 1, warmup=1).values())
+    assert mask_stage_memory(stage, 1)["EmbedMask"] >= masks.numel()

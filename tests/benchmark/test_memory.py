@@ -74,6 +74,17 @@ def test_a_new_process_has_the_threads_that_are_asked_for(monkeypatch, subject, 
     monkeypatch.setattr(memory, "prepare", lambda *given: given)
     monkeypatch.setattr(memory, "memory_of", lambda given: (given, torch.get_num_threads()))
     try:
-        assert inference_memory("spec", "image", 0.25, 3) == (("spec", "image", 0.25), 3)
+        given = DetectorSpec("tiny.py"), ImageSpec(), 0.25
+        assert inference_memory(*given, 3) == (given, 3)
     finally:
         torch.set_num_threads(threads)
+
+
+def test_on_a_gpu_it_is_the_second_inference_in_this_process(monkeypatch, subject):
+    predictions = []
+    monkeypatch.setattr(Subject, "predict", lambda self: predictions.append(self))
+    monkeypatch.setattr(memory, "in_new_process", None)
+    monkeypatch.setattr(memory, "prepare", lambda *_: subject)
+    monkeypatch.setattr(memory, "memory_of", lambda found: (found, len(predictions)))
+    spec = DetectorSpec("tiny.py", device="cuda")
+    assert inference_memory(spec, ImageSpec(), 0.25, threads=1) == (subject, 1)

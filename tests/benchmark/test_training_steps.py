@@ -1,13 +1,19 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import AmpOptimWrapper
 from runs import CONFIGS
 from tiny import model_cfg
 
+from mmdet_embedmask import EmbedMask
 from mmdet_embedmask.benchmark import training_steps
+from mmdet_embedmask.benchmark.clocks import WallClock
 from mmdet_embedmask.benchmark.training_steps import (
     Trainer,
     TrainingBatch,
+    TrainingSpec,
     time_training,
     training_memory,
 )
@@ -21,7 +27,7 @@ def tiny(tmp_path):
     cfg = Config.fromfile(CONFIGS / "embedmask_r50_fpn_1x_coco.py")
     model = model_cfg(bbox_head=dict(num_classes=3))
     Config(dict(model=model, optim_wrapper=cfg.optim_wrapper)).dump(path)
-    return str(path)
+    return TrainingSpec(str(path))
 
 
 def test_the_batch_has_the_instances_that_were_asked_for():
@@ -60,19 +66,57 @@ def test_a_loss_that_is_not_finite_is_told(tiny):
         trainer.step()
 
 
+def test_options_replace_the_configs(tiny):
+    options = {"model.bbox_head.num_classes": 7}
+    assert Trainer(replace(tiny, cfg_options=options), BATCH).model.bbox_head.num_classes == 7
+
+
+def test_mixed_precision_on_the_cpu_is_bfloat16_with_the_configs_optimizer(tiny):
+    plain, trainer = Trainer(tiny, BATCH), Trainer(replace(tiny, amp=True), BATCH)
+    # What clips gradients, for one, is the config's.
+    assert trainer.optimizer.clip_grad_kwargs == plain.optimizer.clip_grad_kwargs
+    assert len(trainer.optimizer.param_groups) == len(plain.optimizer.param_groups)
+    kinds = []
+    for each in (plain, trainer):
+        hook = each.model.backbone.register_forward_hook(
+            lambda module, inputs, outputs: kinds.append(outputs[-1].dtype)
+        )
+        each.step()
+        hook.remove()
+        assert {p.grad.dtype for p in each.model.parameters() if p.grad is not None} <= {
+            torch.float32
+        }
+    assert kinds == [torch.float32, torch.bfloat16]
+
+
+def test_mixed_precision_on_a_gpu_is_mmengines(tiny, monkeypatch):
+    """Up to where MMEngine asks for the device."""
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, *_: self)
+    monkeypatch.setattr(EmbedMask, "to", lambda self, *_: self)
+    if torch.cuda.is_available():
+        assert isinstance(
+            Trainer(replace(tiny, device="cuda", amp=True), BATCH).optimizer, AmpOptimWrapper
+        )
+    else:
+        with pytest.raises(AssertionError, match="AmpOptimizerWrapper.* only available"):
+            Trainer(replace(tiny, device="cuda", amp=True), BATCH)
+
+
 class FakeTrainer:
     """Each step takes one second more than the one before; that of "b" ten times as long."""
 
     time, log = 0.0, ()
 
-    def __init__(self, config, batch):
+    def __init__(self, spec, batch):
         assert batch is BATCH
-        self.config, self.steps = config, 0
+        self.config, self.steps = spec.config, 0
 
     def step(self):
         self.steps += 1
         FakeTrainer.log += (self.config,)
         FakeTrainer.time += self.steps * {"a": 1, "b": 10}[self.config]
+
+    two_steps = Trainer.two_steps
 
 
 @pytest.fixture
@@ -82,20 +126,39 @@ def fake_trainer(monkeypatch):
 
 
 def test_detectors_run_in_turns_and_the_first_steps_do_not_count(fake_trainer):
-    now = lambda: FakeTrainer.time  # noqa: E731
-    assert time_training(["a", "b"], BATCH, 2, warmup=1, now=now) == [[2, 3], [20, 30]]
+    clock = WallClock(lambda: FakeTrainer.time)
+    specs = [TrainingSpec("a"), TrainingSpec("b")]
+    assert time_training(specs, BATCH, 2, warmup=1, clock=clock) == [[2, 3], [20, 30]]
     assert FakeTrainer.log == ("a", "b") * 3
 
 
-def test_memory_is_that_of_two_steps(fake_trainer, monkeypatch):
-    def peak_of(run):
-        before = len(FakeTrainer.log)
-        run()
-        return 1000 + len(FakeTrainer.log) - before
+def two_steps_peak(run):
+    before = len(FakeTrainer.log)
+    run()
+    return 1000 + len(FakeTrainer.log) - before
 
-    monkeypatch.setattr(training_steps, "peak_of", peak_of)
+
+def test_memory_is_that_of_two_steps(fake_trainer, monkeypatch):
+    monkeypatch.setattr(training_steps, "peak_of", two_steps_peak)
     monkeypatch.setattr(training_steps, "in_new_process", lambda function, *args: function(*args))
-    assert training_memory("a", BATCH, threads=torch.get_num_threads()) == 1002
+    spec = TrainingSpec("a")
+    assert training_memory(spec, BATCH, threads=torch.get_num_threads()) == 1002
+
+
+def test_memory_on_a_gpu_is_counted_in_this_process(fake_trainer, monkeypatch):
+    monkeypatch.setattr(training_steps, "peak_allocated", two_steps_peak)
+    monkeypatch.setattr(training_steps, "in_new_process", None)
+    assert training_memory(TrainingSpec("a", device="cuda"), BATCH, threads=1) == 1002
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("amp", [False, True])
+def test_steps_on_the_gpu(tiny, amp):
+    spec = replace(tiny, device="cuda", amp=amp)
+    ((seconds,),) = time_training([spec], BATCH, 1, warmup=1)
+    assert seconds > 0
+    assert training_memory(spec, BATCH, threads=1) > 10**5
 
 
 @pytest.mark.slow
