@@ -92,9 +92,9 @@ def measure_machine(setup: Setup) -> PartResult:
     ceilings = measure_ceilings(setup.device, scale.copied, scale.product_side)
     ratio = ceilings.float64 / ceilings.float32
     rows = [
-        ["copy (read and write)", f"{ceilings.copy / 1e9:.3g} GB/s"],
-        ["product of matrices, float32", f"{ceilings.float32 / 1e12:.3g} TFLOP/s"],
-        ["product of matrices, float64", f"{ceilings.float64 / 1e12:.3g} TFLOP/s"],
+        ["copy (read and write)", f"{ceilings.copy / 1e9:.1f} GB/s"],
+        ["product of matrices, float32", f"{ceilings.float32 / 1e12:.3f} TFLOP/s"],
+        ["product of matrices, float64", f"{ceilings.float64 / 1e12:.3f} TFLOP/s"],
         ["float64 / float32", f"{ratio:.3f} (1 / {1 / ratio:.1f})"],
     ]
     meaning = (

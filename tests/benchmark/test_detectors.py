@@ -1,11 +1,13 @@
 from copy import deepcopy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.config import Config
 from tiny import model_cfg
 
+from mmdet_embedmask.benchmark import fixed_instances
 from mmdet_embedmask.benchmark.detectors import (
     DetectorSpec,
     ImageSpec,
@@ -14,6 +16,7 @@ from mmdet_embedmask.benchmark.detectors import (
     prepare,
     random_image,
 )
+from mmdet_embedmask.benchmark.fixed_instances import candidate_threshold
 from mmdet_embedmask.detector import build_detector
 
 
@@ -44,6 +47,39 @@ def test_a_fixed_number_of_instances_needs_no_training(tiny, options):
     # The threshold serves again, without a search.
     again = prepare(spec, image, subject.score_thr)
     assert len(again.predict()[1].pred_instances) == 37
+
+
+def test_a_fixed_number_under_autocast_where_scores_are_equal_by_rounding(tiny):
+    """The threshold is just below the lowest score in the type that has few digits."""
+    spec = replace(tiny, instances=20, amp=True)
+    subject = prepare(spec, ImageSpec((96, 96), number=2))
+    check_instances(subject, 20)
+    head = subject.model.bbox_head
+    with torch.no_grad(), torch.autocast("cpu"):
+        features = subject.model.extract_feat(subject.data["inputs"])
+        scores = torch.cat([level.sigmoid().flatten() for level in head(features)[0]])
+    assert scores.dtype == torch.bfloat16
+    passed = scores > subject.score_thr
+    assert passed.sum() >= 2 * 5 * 20
+    # As many as have a score that is equal to the last one's, and no lower.
+    assert scores[passed].min() == scores.topk(2 * 5 * 20).values[-1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_every_score_is_above_the_threshold_below_it(dtype, monkeypatch):
+    model = SimpleNamespace(predict=lambda *_: None)
+    scorer = torch.nn.Identity()
+    head = SimpleNamespace(test_cfg=SimpleNamespace())
+    monkeypatch.setattr(fixed_instances, "_heads", lambda _: (scorer, head))
+    monkeypatch.setattr(fixed_instances, "_scores", lambda _, outputs: outputs)
+    for score in torch.logspace(-4, 0, 50).to(dtype):
+        scores = score.repeat(5)
+        model.predict = lambda *_, scores=scores: scorer(scores)
+        threshold = candidate_threshold(model, dict(inputs=None, data_samples=[None]), 1)
+        assert (scores > threshold).all()
+        assert threshold > 0.99 * float(score)
+    model.predict = lambda *_: scorer(torch.zeros(5, dtype=dtype))
+    assert candidate_threshold(model, dict(inputs=None, data_samples=[None]), 1) < 0
 
 
 def test_more_instances_than_candidates_are_refused(tiny):

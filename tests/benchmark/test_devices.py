@@ -19,9 +19,7 @@ def test_the_device_that_is_asked_for(parser, monkeypatch):
 
 
 @pytest.mark.parametrize("arguments", [["--device", "cuda"], []])
-def test_a_device_that_is_not_there_is_told_even_by_default(
-    parser, capsys, monkeypatch, arguments
-):
+def test_a_device_that_is_not_there_is_told_even_by_default(parser, capsys, monkeypatch, arguments):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     add_device_option(parser, default="cuda")
     with pytest.raises(SystemExit):

@@ -12,7 +12,7 @@ from mmdet_embedmask.benchmark.products import (
     milliseconds_each,
     without_tf32,
 )
-from mmdet_embedmask.coupling import mask_probability, squared_distance
+from mmdet_embedmask.coupling import squared_distance
 from mmdet_embedmask.mask_prediction import MaskRecipe, predict_masks
 from mmdet_embedmask.mask_tiles import TILE, border_masks
 

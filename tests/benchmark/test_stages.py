@@ -8,6 +8,7 @@ from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from pycocotools import mask as coco_mask
 from runs import CONFIGS
 from tiny import build_model, data_batch
+from torch import nn
 
 from mmdet_embedmask.benchmark import stages
 from mmdet_embedmask.benchmark.clocks import WallClock, clock_for
@@ -16,6 +17,7 @@ from mmdet_embedmask.benchmark.stages import (
     STAGES,
     StageClock,
     Subject,
+    mask_share,
     read_masks,
     time_once,
     time_stages,
@@ -216,6 +218,32 @@ def test_methods_are_restored_after_an_error():
     assert "forward" not in vars(model.mask_head) and "predict_by_feat" not in vars(model.bbox_head)
     with watched_methods(model, StageClock(WallClock())):
         assert "forward" in vars(model.mask_head)
+
+
+def test_nothing_is_watched_within_compiled_code():
+    """It would be compiled anew for every watch; RTMDet-Ins has such a mask head."""
+    model = nn.Module()
+    model.bbox_head = nn.Module()
+    model.bbox_head.forward = torch.compile(lambda: None, backend="eager")
+    model.bbox_head.mask_head = nn.Module()
+    model.mask_head = nn.Module()
+    with watched_methods(model, Recorder()):
+        watched = [
+            name for name, module in model.named_modules() if hasattr(module.forward, "__wrapped__")
+        ]
+        assert "forward" not in vars(model.bbox_head.mask_head)
+    assert watched == ["bbox_head", "mask_head"]
+    # The compiled function is back.
+    with watched_methods(model, Recorder()):
+        assert "forward" in vars(model.bbox_head)
+
+
+def test_how_much_of_the_image_a_mask_covers():
+    subject = subject_of(real_masks(), resized_batch())
+    masks = subject.predict()[0].pred_instances.masks
+    assert mask_share(subject) == pytest.approx(float(masks.float().mean()))
+    subject.model.mask_head.test_cfg.mask_format = "rle"
+    assert mask_share(subject) is None
 
 
 class LoggingClock(WallClock):

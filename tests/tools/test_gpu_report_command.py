@@ -1,0 +1,111 @@
+import json
+import shutil
+import subprocess
+
+import pytest
+import torch
+from tool_module import TOOLS, load_tool
+
+from mmdet_embedmask.benchmark import gpu_report
+from mmdet_embedmask.benchmark.report_parts import PARTS, Part, PartResult, Table
+from mmdet_embedmask.benchmark.turns import NotMeasured
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    """The parts' names, none of which measures anything; one can be made to miss something."""
+    missing = {}
+
+    def measure(name):
+        table = Table("Nothing.", ["a"], [["1"]])
+        return lambda setup: PartResult([table], str(setup.scale.size), missing.get(name, []))
+
+    monkeypatch.setattr(gpu_report, "free_memory", lambda: None)
+    for name in PARTS:
+        monkeypatch.setitem(PARTS, name, Part(f"Part {name}", measure(name)))
+    return missing
+
+
+def report(*arguments):
+    load_tool("gpu_report").main([str(a) for a in arguments])
+
+
+def test_all_parts_of_a_cpu_in_small(parts, tmp_path, capsys):
+    report("--device", "cpu", "--small", "--out", tmp_path)
+    assert f"The report is {tmp_path / 'report.md'}" in capsys.readouterr().out
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert list(content["parts"]) == list(PARTS)
+    assert {part["result"]["figures"] for part in content["parts"].values()} == {"(128, 160)"}
+    assert content["machine"]["device"] == "CPU"
+    # Nothing is left to do.
+    report("--device", "cpu", "--small", "--out", tmp_path)
+    assert capsys.readouterr().out.count("measured before") == len(PARTS)
+
+
+def test_some_parts_at_full_size(parts, tmp_path):
+    report("--device", "cpu", "--out", tmp_path, "--parts", "training", "ceilings")
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert list(content["parts"]) == ["training", "ceilings"]
+    assert content["parts"]["training"]["result"]["figures"] == "(800, 1333)"
+
+
+def test_the_exit_code_tells_of_failures_and_not_of_what_is_not_installed(parts, tmp_path):
+    absent = NotMeasured("Mask R-CNN", "NotImplementedError: RoIAlign", expected=True)
+    parts["training"] = [absent]
+    report("--device", "cpu", "--small", "--out", tmp_path)
+    parts["masks"] = [absent, NotMeasured("CondInst", "ValueError: odd", expected=False)]
+    with pytest.raises(SystemExit) as exit_:
+        report("--device", "cpu", "--small", "--out", tmp_path / "other")
+    # A text: Python prints it and ends with 1.
+    assert exit_.value.code == (
+        "error: not everything could be measured:\n- CondInst: ValueError: odd"
+    )
+    assert (tmp_path / "other" / "report.md").is_file()
+
+
+def test_another_size_is_not_mixed_in(parts, tmp_path):
+    report("--device", "cpu", "--small", "--out", tmp_path)
+    with pytest.raises(SystemExit, match="error: .* no other figures can be mixed .*another --out"):
+        report("--device", "cpu", "--out", tmp_path)
+
+
+def test_bad_arguments(parts, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for arguments, message in (
+        ((), "--device: torch finds no CUDA device here, take --device cpu"),
+        (("--device", "cpu", "--out", __file__), "is a file: name a folder"),
+        (("--device", "cpu", "--parts", "all"), "--parts: invalid choice: 'all'"),
+    ):
+        with pytest.raises(SystemExit):
+            report(*arguments)
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(
+    ("settings", "python", "arguments", "installs"),
+    [
+        ([], ".venv/bin/python", "--device cuda --out work_dirs/gpu_report", True),
+        (["DEVICE=cpu"], ".venv/bin/python", "--device cpu --small --out", True),
+        (["GPU_PYTHON=my/python", "GPU_OUT=x"], "my/python", "--device cuda --out x", False),
+    ],
+)
+def test_the_makefiles_target(settings, python, arguments, installs):
+    # As if nothing were there, also where an environment is.
+    command = ["make", "-n", "-B", "gpu", *settings]
+    planned = subprocess.run(
+        command, cwd=TOOLS.parent, capture_output=True, text=True, check=True
+    ).stdout.replace("\\\n", " ")
+    (line,) = (line for line in planned.splitlines() if "gpu_report.py" in line)
+    assert f"{python} tools/gpu_report.py {arguments}" in " ".join(line.split())
+    assert ("pip install" in planned) == installs
+
+
+@pytest.mark.slow
+def test_a_real_report_in_small(tmp_path):
+    report("--device", "cpu", "--small", "--out", tmp_path)
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert list(content["parts"]) == list(PARTS)
+    for name, part in content["parts"].items():
+        assert all(table["rows"] for table in part["result"]["tables"]), name
+        assert all(each["expected"] for each in part["result"]["not_measured"]), name
