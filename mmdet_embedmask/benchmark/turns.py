@@ -21,6 +21,7 @@ NOT_INSTALLED = (
     "Failed to find C compiler",
     "Cannot find a working triton installation",
     "Python.h: No such file",
+    "returned non-zero exit status",  # a C compiler which Triton calls, without Python's headers
 )
 """Parts of errors that say what this machine lacks: MMCV's operations, or what torch.compile
 needs."""
@@ -32,7 +33,7 @@ class NotMeasured:
 
     Args:
         name: of it.
-        reason: first line of the error.
+        reason: what kind of error, and its first or most telling line.
         expected: the machine lacks something that is known; otherwise something is wrong.
     """
 
@@ -60,7 +61,7 @@ class Attempts:
             failed = False
         except Exception as error:
             expected = _is_expected(error)
-            self.not_measured.append(NotMeasured(name, _first_line(error), expected))
+            self.not_measured.append(NotMeasured(name, _reason(error), expected))
             if not expected:
                 print(f"{name}:", file=sys.stderr)
                 traceback.print_exception(error)
@@ -82,15 +83,18 @@ def _innermost(error: BaseException) -> BaseException:
 def _is_expected(error: Exception) -> bool:
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return True
-    return any(text in f"{error} {_innermost(error)}" for text in NOT_INSTALLED)
+    return any(text in str(_innermost(error)) for text in NOT_INSTALLED)
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    """The line that says what is missing, or the first."""
     inner = _innermost(error)
-    lines = str(inner).strip().splitlines()
-    # A stand-in's first line goes on with how to build MMCV.
-    first = lines[0].split(COMPILED_MMCV_CURE)[0].strip() if lines else ""
-    return f"{type(inner).__name__}: {first}" if first else type(inner).__name__
+    # Lines that a stand-in adds say how to build MMCV.
+    lines = str(inner).replace(COMPILED_MMCV_CURE, "").strip().splitlines() or [""]
+    # An error of a compiler's process comes with how it got there.
+    telling = [line for line in lines if any(text in line for text in NOT_INSTALLED)]
+    line = (telling or lines)[0].strip()
+    return f"{type(inner).__name__}: {line}" if line else type(inner).__name__
 
 
 def take_turns(

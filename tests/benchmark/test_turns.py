@@ -77,6 +77,11 @@ class CompilerError(Exception):
             "RuntimeError: Failed to find C compiler.",
             True,
         ),
+        (
+            RuntimeError("An exception occurred in a subprocess:\n\nE: Failed to find C compiler."),
+            "RuntimeError: E: Failed to find C compiler.",
+            True,
+        ),
         (CompilerError(ValueError("wrong shape")), "ValueError: wrong shape", False),
         (NotImplementedError("not by us"), "NotImplementedError: not by us", False),
         (AssertionError(), "AssertionError", False),
