@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask.benchmark.devices import add_device_option
 from mmdet_embedmask.benchmark.gpu_report import REPORT, Report
@@ -45,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     # MMEngine imports it anew with every config of MMDetection.
     warnings.filterwarnings("ignore", "pkg_resources is deprecated")
+    if args.small:  # Several threads that share their cores with others wait for each other.
+        torch.set_num_threads(1)
     setup = Setup(args.device, SMALL if args.small else FULL, detectors(CONFIGS))
     report = Report(args.out, setup, describe_machine(args.device))
     try:

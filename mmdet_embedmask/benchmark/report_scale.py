@@ -136,6 +136,6 @@ SMALL_IN_WORDS = (
     "Everything is small here, to see that it runs: images of 128 x 160 instead of 800 x 1333, 6 "
     "instances instead of 100, 1 and 2 images at once instead of 1 and 8, ResNet-18 of half the "
     "width instead of ResNet-50 and the other detectors cut likewise, 2 runs after 1 instead of 20 "
-    "after 5, and torch.compile traces without generating code. **These figures say nothing of how "
-    "fast anything is at full size.**"
+    "after 5, one CPU thread, and torch.compile traces without generating code. **These figures "
+    "say nothing of how fast anything is at full size.**"
 )

@@ -27,7 +27,11 @@ def parts(monkeypatch):
 
 
 def report(*arguments):
-    load_tool("gpu_report").main([str(a) for a in arguments])
+    threads = torch.get_num_threads()
+    try:
+        load_tool("gpu_report").main([str(a) for a in arguments])
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_all_parts_of_a_cpu_in_small(parts, tmp_path, capsys):
@@ -36,7 +40,7 @@ def test_all_parts_of_a_cpu_in_small(parts, tmp_path, capsys):
     content = json.loads((tmp_path / "report.json").read_text())
     assert list(content["parts"]) == list(PARTS)
     assert {part["result"]["figures"] for part in content["parts"].values()} == {"(128, 160)"}
-    assert content["machine"]["device"] == "CPU"
+    assert content["machine"]["device"] == "CPU" and content["machine"]["CPU threads"] == "1"
     # Nothing is left to do.
     report("--device", "cpu", "--small", "--out", tmp_path)
     assert capsys.readouterr().out.count("measured before") == len(PARTS)
