@@ -7,7 +7,7 @@ border tiles, have to be computed. That is exact, and of an object most of the i
 Shapes used in this module:
 
     K: instances, h, w: cells of the probability maps, S: cells that a tile reads along one axis
-    B: border tiles, F: full tiles; tiles are (B, 3) as (instance, row of tiles, column of tiles)
+    B: border tiles; tiles are (B, 3) as (instance, row of tiles, column of tiles)
 """
 
 from collections.abc import Iterator
@@ -45,9 +45,12 @@ class TiledAxis:
     inside: Tensor
 
     def to(self, device: torch.device) -> "TiledAxis":
-        """The same on another device."""
-        moved = (each.to(device) for each in (self.weights, self.cells, self.inside))
-        return TiledAxis(self.size, *moved)
+        """The same on another device; the host does not wait until it is there."""
+        held: tuple[Tensor, ...] = (self.weights, self.cells, self.inside)
+        if device.type == "cuda":
+            # From other memory a GPU copies only while the host waits.
+            held = tuple(each.pin_memory() for each in held)
+        return TiledAxis(self.size, *(each.to(device, non_blocking=True) for each in held))
 
 
 def tile_axis(matrix: Tensor, halo: int) -> TiledAxis:
@@ -84,14 +87,14 @@ def find_tiles(
         mask_thr: a pixel belongs to the mask if its probability is greater.
 
     Returns:
-        Full tiles (F, 3), all of whose pixels belong to the mask, and border tiles (B, 3), some of
-        whose may; both by instance, then row by row.
+        Which tiles are full, so that all their pixels belong to the mask, and which are border
+        tiles, some of whose may: both (K, rows of tiles, columns of tiles) bool.
     """
     above = (probability > mask_thr)[:, rows.cells]  # (K, rows of tiles, S, w)
     some = above.any(dim=2)[..., columns.cells].any(dim=3)
     every = above.all(dim=2)[..., columns.cells].all(dim=3)
     full = every & rows.inside[:, None] & columns.inside
-    return full.nonzero(), (some & ~full).nonzero()
+    return full, some & ~full
 
 
 def border_masks(
@@ -103,7 +106,7 @@ def border_masks(
 
     Args:
         probability: (K, h, w).
-        border: (B, 3) of `find_tiles`.
+        border: (B, 3) the border tiles of `find_tiles`.
         rows: of the masks.
         columns: of the masks.
         mask_thr: a pixel belongs to the mask if its probability is greater.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from embeddings import RECIPES, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
@@ -23,31 +24,6 @@ from mmdet_embedmask.resize_matrix import resize_matrix
 
 # Of pycocotools, about its own arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-RECIPES = [
-    MaskRecipe(0.52),
-    MaskRecipe(0.5, "aligned", "aligned"),
-    MaskRecipe(0.53, "embedding"),
-    MaskRecipe(0.52, crop_to_box=True),
-    MaskRecipe(0.5, "embedding", crop_to_box=True),
-    MaskRecipe(0.3, "aligned", "bilinear", crop_to_box=True),
-]
-
-
-def scene(k, h, w, generator):
-    """Embeddings of objects of all sizes, and boxes that fit them only roughly."""
-    y, x = torch.meshgrid(
-        torch.arange(h) * 0.08 + 0.04, torch.arange(w) * 0.08 + 0.04, indexing="ij"
-    )
-    pixels = torch.cat([torch.stack([x, y]), torch.zeros(3, h, w)])
-    pixels += 0.05 * torch.randn(5, h, w, generator=generator)
-    centers = torch.rand(k, 2, generator=generator) * torch.tensor([w * 0.08, h * 0.08])
-    proposals = torch.cat([centers, torch.zeros(k, 3)], 1)
-    proposals += 0.05 * torch.randn(k, 5, generator=generator)
-    radius = 0.05 * 40 ** torch.rand(k, 1, generator=generator)
-    margins = (0.7 / radius**2) * (0.5 + torch.rand(k, 5, generator=generator))
-    boxes = 100 * torch.cat([centers - radius, centers + radius], 1)
-    return pixels, proposals, margins, boxes
 
 
 def float64_probability(pixels, proposals, margins, boxes, img_shape, size, recipe):
