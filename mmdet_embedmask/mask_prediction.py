@@ -17,6 +17,7 @@ import mmap
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -46,6 +47,10 @@ MAX_CELLS = 2**20
 MAX_CELLS_GPU = 2**22
 """The same on a GPU, where every part costs launches and synchronisations: 100 instances at
 800 x 1333 are one part."""
+
+
+MAX_AXES = 128
+"""Axes of masks that are kept for images of the same size: about 100 KB each at 1333 pixels."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,9 @@ def predict_masks(
     to_mask_stride: MaskResize | None = "aligned" if recipe.upsample == "aligned" else "bilinear"
     if at_mask_stride:
         height, width, to_mask_stride = MASK_UPSAMPLE * height, MASK_UPSAMPLE * width, None
-    axes = _axes((height, width), to_mask_stride, img_shape, size, recipe.resize)
-    return masks_of_maps(couple, len(proposal_embedding), *axes, recipe, pixel_embedding.device)
+    device = pixel_embedding.device
+    axes = _axes((height, width), to_mask_stride, img_shape, size, recipe, device)
+    return masks_of_maps(couple, len(proposal_embedding), *axes, recipe)
 
 
 def masks_at_mask_stride(
@@ -122,45 +128,39 @@ def masks_at_mask_stride(
         (K, *size) bool, or K run-length codes.
     """
     height, width = probability.shape[1:]
-    axes = _axes((height, width), None, img_shape, size, recipe.resize)
-    return masks_of_maps(
-        probability.__getitem__, len(probability), *axes, recipe, probability.device
-    )
+    axes = _axes((height, width), None, img_shape, size, recipe, probability.device)
+    return masks_of_maps(probability.__getitem__, len(probability), *axes, recipe)
 
 
 def masks_of_maps(
     maps: Callable[[slice], Tensor],
     num_instances: int,
-    rows: Tensor,
-    columns: Tensor,
+    rows: TiledAxis,
+    columns: TiledAxis,
     recipe: MaskRecipe,
-    device: torch.device,
 ) -> Tensor | list[RunLengths]:
     """Masks of probability maps, which are asked for some instances at a time.
 
     Args:
         maps: gives the probabilities (k, h, w) of some of the instances.
         num_instances: K.
-        rows: (height, h) of `resize_matrix`.
-        columns: (width, w) of `resize_matrix`.
+        rows: of the masks, where the maps lie; for run lengths with a halo of one line.
+        columns: of the masks.
         recipe: its ``mask_thr`` and ``mask_format`` are used.
-        device: of the maps.
 
     Returns:
         (K, height, width) bool, or K run-length codes.
     """
-    # Run lengths are made of the changes from one line to the next.
-    halo = 1 if recipe.mask_format == "rle" else 0
-    axes = tile_axis(rows, halo).to(device), tile_axis(columns, halo=0).to(device)
-    tiles = len(axes[0].cells) * len(axes[1].cells)
-    cells = max(rows.shape[1] * columns.shape[1], tiles)
+    device = rows.weights.device
+    cells = max(rows.num_cells * columns.num_cells, len(rows.cells) * len(columns.cells))
     step = max((MAX_CELLS if device.type == "cpu" else MAX_CELLS_GPU) // cells, 1)
     parts = [slice(start, start + step) for start in range(0, num_instances, step)]
+    axes, mask_thr = (rows, columns), recipe.mask_thr
     if recipe.mask_format == "rle":
-        return [code for part in parts for code in _run_lengths(maps(part), *axes, recipe.mask_thr)]
-    masks = _empty_masks((num_instances, len(rows), len(columns)), device)
+        return [code for part in parts for code in _run_lengths(maps(part), *axes, mask_thr)]
+    masks = _empty_masks((num_instances, rows.size, columns.size), device)
     for part in parts:
-        _draw_masks(masks[part], maps(part), *axes, recipe.mask_thr)
+        _draw_masks(masks[part], maps(part), *axes, mask_thr)
     return masks
 
 
@@ -195,14 +195,34 @@ def _axes(
     to_mask_stride: MaskResize | None,
     img_shape: tuple[int, int],
     size: tuple[int, int],
-    resize: MaskResize,
-) -> tuple[Tensor, Tensor]:
-    """Resize matrices of rows and columns, from maps of (h, w) cells."""
+    recipe: MaskRecipe,
+    device: torch.device,
+) -> tuple[TiledAxis, TiledAxis]:
+    """Rows and columns of masks, from maps of (h, w) cells."""
+    # Run lengths are made of the changes from one line to the next.
+    halos = (1 if recipe.mask_format == "rle" else 0), 0
     rows, columns = (
-        resize_matrix(n, to_mask_stride, resize, inside, pixels)
-        for n, inside, pixels in zip(cells, img_shape, size, strict=True)
+        _axis(n, to_mask_stride, recipe.resize, int(inside), int(pixels), halo, device)
+        for n, inside, pixels, halo in zip(cells, img_shape, size, halos, strict=True)
     )
     return rows, columns
+
+
+@lru_cache(MAX_AXES)
+def _axis(
+    cells: int,
+    to_mask_stride: MaskResize | None,
+    resize: MaskResize,
+    inside: int,
+    size: int,
+    halo: int,
+    device: torch.device,
+) -> TiledAxis:
+    """One axis, kept for the next image of the same size; see `resize_matrix` and `tile_axis`."""
+    # What inference mode has made is of no use outside it.
+    with torch.inference_mode(False):
+        matrix = resize_matrix(cells, to_mask_stride, resize, inside, size)
+        return tile_axis(matrix, halo).to(device)
 
 
 def _empty_masks(shape: tuple[int, int, int], device: torch.device) -> Tensor:

@@ -33,6 +33,7 @@ class TiledAxis:
 
     Args:
         size: pixels of the axis.
+        num_cells: of the map along the axis.
         weights: (T, lines, S) float64: of every line of a tile the weights of its cells. Lines
             outside the image have none.
         cells: (T, S) indices of the cells that the tile reads.
@@ -40,17 +41,21 @@ class TiledAxis:
     """
 
     size: int
+    num_cells: int
     weights: Tensor
     cells: Tensor
     inside: Tensor
 
     def to(self, device: torch.device) -> "TiledAxis":
         """The same on another device; the host does not wait until it is there."""
-        held: tuple[Tensor, ...] = (self.weights, self.cells, self.inside)
-        if device.type == "cuda":
+
+        def move(tensor: Tensor) -> Tensor:
             # From other memory a GPU copies only while the host waits.
-            held = tuple(each.pin_memory() for each in held)
-        return TiledAxis(self.size, *(each.to(device, non_blocking=True) for each in held))
+            held = tensor.pin_memory() if device.type == "cuda" else tensor
+            return held.to(device, non_blocking=True)
+
+        moved = move(self.weights), move(self.cells), move(self.inside)
+        return TiledAxis(self.size, self.num_cells, *moved)
 
 
 def tile_axis(matrix: Tensor, halo: int) -> TiledAxis:
@@ -72,7 +77,7 @@ def tile_axis(matrix: Tensor, halo: int) -> TiledAxis:
     window = first.clamp(max=cells - width)[:, None] + torch.arange(width)  # (T, S)
     weights = blocks.gather(1, window[:, :, None].expand(-1, -1, TILE + halo)).mT.contiguous()
     inside = F.pad(torch.ones(size, dtype=torch.bool), padding).unfold(0, TILE + halo, TILE)
-    return TiledAxis(size, weights, window, inside.all(dim=1))
+    return TiledAxis(size, cells, weights, window, inside.all(dim=1))
 
 
 def find_tiles(

@@ -20,6 +20,7 @@ from mmdet_embedmask.mask_prediction import (
     predict_masks,
 )
 from mmdet_embedmask.mask_resize import probability_at_size
+from mmdet_embedmask.mask_tiles import tile_axis
 from mmdet_embedmask.resize_matrix import resize_matrix
 
 # Of pycocotools, about its own arrays.
@@ -130,17 +131,16 @@ def test_coupling_some_instances_at_a_time_gives_the_same_masks(
 def test_parts_are_bounded_by_the_tiles_of_a_large_image_too(monkeypatch, max_cells, parts):
     # Masks of 2000 x 1000 pixels are 63 x 32 tiles, of maps of 4 x 4 cells.
     monkeypatch.setattr(mask_prediction, "MAX_CELLS", max_cells)
-    axes = (
-        resize_matrix(4, None, "bilinear", 16, 2000),
-        resize_matrix(4, None, "bilinear", 16, 1000),
-    )
+    axes = [
+        tile_axis(resize_matrix(4, None, "bilinear", 16, size), halo=0) for size in (2000, 1000)
+    ]
     seen = []
 
     def maps(part):
         seen.append(len(range(5)[part]))
         return torch.zeros(seen[-1], 4, 4)
 
-    masks_of_maps(maps, 5, *axes, MaskRecipe(0.5), torch.device("cpu"))
+    masks_of_maps(maps, 5, *axes, MaskRecipe(0.5))
     assert seen == parts
 
 
@@ -233,3 +233,30 @@ def test_autocast_moves_no_pixel():
     expected = predict_masks(*inputs, MaskRecipe(0.5))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(predict_masks(*inputs, MaskRecipe(0.5)), expected)
+
+
+def test_axes_are_kept_for_images_of_the_same_size(monkeypatch):
+    made = []
+    original = mask_prediction.tile_axis
+    monkeypatch.setattr(
+        mask_prediction, "tile_axis", lambda *args: made.append(args) or original(*args)
+    )
+    mask_prediction._axis.cache_clear()
+    maps, recipe = torch.rand(2, 8, 8), MaskRecipe(0.5)
+    first = masks_at_mask_stride(maps, (30, 32), (41, 50), recipe)
+    assert len(made) == 2
+    assert torch.equal(masks_at_mask_stride(maps, (30, 32), (41, 50), recipe), first)
+    assert len(made) == 2
+    # Other sizes, and the halo of run lengths, are others.
+    masks_at_mask_stride(maps, (30, 32), (42, 50), recipe)
+    masks_at_mask_stride(maps, (30, 32), (41, 50), MaskRecipe(0.5, mask_format="rle"))
+    assert len(made) == 4
+
+
+def test_axes_of_inference_mode_serve_outside_it():
+    mask_prediction._axis.cache_clear()
+    maps = torch.rand(2, 8, 8)
+    with torch.inference_mode():
+        expected = masks_at_mask_stride(maps, (30, 32), (40, 50), MaskRecipe(0.5)).clone()
+    masks = masks_at_mask_stride(maps.requires_grad_(), (30, 32), (40, 50), MaskRecipe(0.5))
+    assert torch.equal(masks, expected)
