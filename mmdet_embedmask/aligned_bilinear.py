@@ -22,13 +22,13 @@ def aligned_bilinear(maps: Tensor, factor: int) -> Tensor:
     Raises:
         ValueError: if the factor is not a whole number of at least 1.
     """
+    return aligned_linear(aligned_linear(maps, factor), factor, dim=-2)
+
+
+def aligned_linear(maps: Tensor, factor: int, dim: int = -1) -> Tensor:
+    """As `aligned_bilinear`, along the last axis or the one before it alone."""
     if factor != int(factor) or factor < 1:
         raise ValueError(f"factor={factor} must be a whole number of at least 1")
-    return _along(_along(maps, -1, factor), -2, factor)
-
-
-def _along(maps: Tensor, dim: int, factor: int) -> Tensor:
-    """Up-sample one axis: a weighted mean of the two neighbours of each output's position."""
     size = maps.shape[dim]
     output = torch.arange(factor * size, device=maps.device)
     shifted = (output - factor // 2).clamp(min=0)

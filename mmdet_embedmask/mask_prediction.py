@@ -8,7 +8,8 @@ border crosses are computed (`mask_tiles`): the same masks, in a fraction of tim
 Memory beyond the result does not grow with the number of instances, nor with the size of the
 original image: about 40 bytes for each of MAX_CELLS cells, MAX_TILE_BYTES, and what coupling needs
 of the pixels (four times the pixel embedding). Run lengths need about 100 bytes more for each pixel
-at which one of the masks that are coupled at once changes.
+at which one of the masks that are coupled at once changes. A GPU takes larger parts, and twice the
+memory of its tiles, as each pixel of them is written by its own index there.
 """
 
 import math
@@ -16,6 +17,7 @@ import mmap
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -41,6 +43,14 @@ CROP_MARGIN_CELLS = 2
 
 MAX_CELLS = 2**20
 """Cells of probability maps that are coupled at once, and tiles that are told apart."""
+
+MAX_CELLS_GPU = 2**22
+"""The same on a GPU, where every part costs launches and synchronisations: 100 instances at
+800 x 1333 are one part."""
+
+
+MAX_AXES = 128
+"""Axes of masks that are kept for images of the same size: about 100 KB each at 1333 pixels."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +108,9 @@ def predict_masks(
     to_mask_stride: MaskResize | None = "aligned" if recipe.upsample == "aligned" else "bilinear"
     if at_mask_stride:
         height, width, to_mask_stride = MASK_UPSAMPLE * height, MASK_UPSAMPLE * width, None
-    axes = _axes((height, width), to_mask_stride, img_shape, size, recipe.resize)
-    return masks_of_maps(couple, len(proposal_embedding), *axes, recipe, pixel_embedding.device)
+    device = pixel_embedding.device
+    axes = _axes((height, width), to_mask_stride, img_shape, size, recipe, device)
+    return masks_of_maps(couple, len(proposal_embedding), *axes, recipe)
 
 
 def masks_at_mask_stride(
@@ -117,41 +128,39 @@ def masks_at_mask_stride(
         (K, *size) bool, or K run-length codes.
     """
     height, width = probability.shape[1:]
-    axes = _axes((height, width), None, img_shape, size, recipe.resize)
-    return masks_of_maps(
-        probability.__getitem__, len(probability), *axes, recipe, probability.device
-    )
+    axes = _axes((height, width), None, img_shape, size, recipe, probability.device)
+    return masks_of_maps(probability.__getitem__, len(probability), *axes, recipe)
 
 
 def masks_of_maps(
     maps: Callable[[slice], Tensor],
     num_instances: int,
-    rows: Tensor,
-    columns: Tensor,
+    rows: TiledAxis,
+    columns: TiledAxis,
     recipe: MaskRecipe,
-    device: torch.device,
 ) -> Tensor | list[RunLengths]:
     """Masks of probability maps, which are asked for some instances at a time.
 
     Args:
         maps: gives the probabilities (k, h, w) of some of the instances.
         num_instances: K.
-        rows: (height, h) of `resize_matrix`.
-        columns: (width, w) of `resize_matrix`.
+        rows: of the masks, where the maps lie; for run lengths with a halo of one line.
+        columns: of the masks.
         recipe: its ``mask_thr`` and ``mask_format`` are used.
-        device: of the maps.
 
     Returns:
         (K, height, width) bool, or K run-length codes.
     """
-    axes = tile_axis(rows, halo=1).to(device), tile_axis(columns, halo=0).to(device)
-    tiles = len(axes[0].cells) * len(axes[1].cells)
-    parts = _parts(num_instances, max(rows.shape[1] * columns.shape[1], tiles))
+    device = rows.weights.device
+    cells = max(rows.num_cells * columns.num_cells, len(rows.cells) * len(columns.cells))
+    step = max((MAX_CELLS if device.type == "cpu" else MAX_CELLS_GPU) // cells, 1)
+    parts = [slice(start, start + step) for start in range(0, num_instances, step)]
+    axes, mask_thr = (rows, columns), recipe.mask_thr
     if recipe.mask_format == "rle":
-        return [code for part in parts for code in _run_lengths(maps(part), *axes, recipe.mask_thr)]
-    masks = _empty_masks((num_instances, len(rows), len(columns)), device)
+        return [code for part in parts for code in _run_lengths(maps(part), *axes, mask_thr)]
+    masks = _empty_masks((num_instances, rows.size, columns.size), device)
     for part in parts:
-        _draw_masks(masks[part], maps(part), *axes, recipe.mask_thr)
+        _draw_masks(masks[part], maps(part), *axes, mask_thr)
     return masks
 
 
@@ -186,20 +195,34 @@ def _axes(
     to_mask_stride: MaskResize | None,
     img_shape: tuple[int, int],
     size: tuple[int, int],
-    resize: MaskResize,
-) -> tuple[Tensor, Tensor]:
-    """Resize matrices of rows and columns, from maps of (h, w) cells."""
+    recipe: MaskRecipe,
+    device: torch.device,
+) -> tuple[TiledAxis, TiledAxis]:
+    """Rows and columns of masks, from maps of (h, w) cells."""
+    # Run lengths are made of the changes from one line to the next.
+    halos = (1 if recipe.mask_format == "rle" else 0), 0
     rows, columns = (
-        resize_matrix(n, to_mask_stride, resize, inside, pixels)
-        for n, inside, pixels in zip(cells, img_shape, size, strict=True)
+        _axis(n, to_mask_stride, recipe.resize, int(inside), int(pixels), halo, device)
+        for n, inside, pixels, halo in zip(cells, img_shape, size, halos, strict=True)
     )
     return rows, columns
 
 
-def _parts(num_instances: int, cells: int) -> list[slice]:
-    """Slices of the instances with at most MAX_CELLS cells or tiles, or one instance each."""
-    step = max(MAX_CELLS // cells, 1)
-    return [slice(start, start + step) for start in range(0, num_instances, step)]
+@lru_cache(MAX_AXES)
+def _axis(
+    cells: int,
+    to_mask_stride: MaskResize | None,
+    resize: MaskResize,
+    inside: int,
+    size: int,
+    halo: int,
+    device: torch.device,
+) -> TiledAxis:
+    """One axis, kept for the next image of the same size; see `resize_matrix` and `tile_axis`."""
+    # What inference mode has made is of no use outside it.
+    with torch.inference_mode(False):
+        matrix = resize_matrix(cells, to_mask_stride, resize, inside, size)
+        return tile_axis(matrix, halo).to(device)
 
 
 def _empty_masks(shape: tuple[int, int, int], device: torch.device) -> Tensor:
@@ -221,16 +244,17 @@ def _draw_masks(
 ) -> None:
     """Set the pixels of masks (k, height, width), which are empty, by maps (k, h, w)."""
     full, border = find_tiles(probability, rows, columns, mask_thr)
-    if len(full):
-        # All lie inside the image. Tiles of ones to copy would be as large as the masks.
-        height, width = (side - side % TILE for side in masks.shape[1:])
-        _tile_grid(masks[:, :height, :width], TILE, TILE)[full.unbind(dim=1)] = True
-    for tiles, values in border_masks(probability, border, rows, columns, mask_thr):
-        _write_tiles(masks, tiles, values[:, 1:])
+    # All full ones lie inside the image. Tiles of ones to copy would be as large as the masks.
+    height, width = (side - side % TILE for side in masks.shape[1:])
+    if height and width:
+        _tile_grid(masks[:, :height, :width], TILE, TILE)[full.nonzero().unbind(dim=1)] = True
+    write = _write_tiles if masks.device.type == "cpu" else _write_pixels
+    for tiles, values in border_masks(probability, border.nonzero(), rows, columns, mask_thr):
+        write(masks, tiles, values)
 
 
 def _write_tiles(masks: Tensor, tiles: Tensor, values: Tensor) -> None:
-    """Write tiles (b, TILE, TILE) where they belong; those at the far edges are cut."""
+    """Write tiles (b, TILE, TILE) where they belong, as blocks; those at the far edges are cut."""
     height, width = masks.shape[1:]
     last_row, last_column = height // TILE, width // TILE
     instance, row, column = tiles.unbind(dim=1)
@@ -250,6 +274,19 @@ def _write_tiles(masks: Tensor, tiles: Tensor, values: Tensor) -> None:
             _tile_grid(region, lines, across)[index] = values[chosen, :lines, :across]
 
 
+def _write_pixels(masks: Tensor, tiles: Tensor, values: Tensor) -> None:
+    """As `_write_tiles`, pixel by pixel: a GPU need not tell the host how many tiles are cut."""
+    height, width = masks.shape[1:]
+    instance, row, column = tiles[:, :, None, None].unbind(dim=1)  # (b, 1, 1) each
+    line = torch.arange(TILE, device=masks.device)
+    y, x = row * TILE + line[:, None], column * TILE + line
+    pixel = (instance * height + y) * width + x  # (b, TILE, TILE)
+    # What lies outside the image writes the tile's first pixel once more.
+    inside = (y < height) & (x < width)
+    pixel = pixel.where(inside, pixel[:, :1, :1])
+    masks.view(-1)[pixel] = values.where(inside, values[:, :1, :1])
+
+
 def _tile_grid(region: Tensor, lines: int, across: int) -> Tensor:
     """A view of (k, height, width) as tiles: (k, rows, columns, lines, across)."""
     grid = torch.unflatten(torch.unflatten(region, 2, (-1, across)), 1, (-1, lines))
@@ -262,7 +299,7 @@ def _run_lengths(
     """Run-length codes of maps (k, h, w)."""
     _, border = find_tiles(probability, rows, columns, mask_thr)
     changes = []
-    for tiles, values in border_masks(probability, border, rows, columns, mask_thr):
+    for tiles, values in border_masks(probability, border.nonzero(), rows, columns, mask_thr):
         tile, line, across = (values[:, 1:] != values[:, :-1]).nonzero().unbind(dim=1)
         instance, row, column = tiles[tile].unbind(dim=1)
         changes.append(torch.stack([instance, row * TILE + line, column * TILE + across], dim=1))

@@ -7,7 +7,7 @@ border tiles, have to be computed. That is exact, and of an object most of the i
 Shapes used in this module:
 
     K: instances, h, w: cells of the probability maps, S: cells that a tile reads along one axis
-    B: border tiles, F: full tiles; tiles are (B, 3) as (instance, row of tiles, column of tiles)
+    B: border tiles; tiles are (B, 3) as (instance, row of tiles, column of tiles)
 """
 
 from collections.abc import Iterator
@@ -33,6 +33,7 @@ class TiledAxis:
 
     Args:
         size: pixels of the axis.
+        num_cells: of the map along the axis.
         weights: (T, lines, S) float64: of every line of a tile the weights of its cells. Lines
             outside the image have none.
         cells: (T, S) indices of the cells that the tile reads.
@@ -40,14 +41,21 @@ class TiledAxis:
     """
 
     size: int
+    num_cells: int
     weights: Tensor
     cells: Tensor
     inside: Tensor
 
     def to(self, device: torch.device) -> "TiledAxis":
-        """The same on another device."""
-        moved = (each.to(device) for each in (self.weights, self.cells, self.inside))
-        return TiledAxis(self.size, *moved)
+        """The same on another device; the host does not wait until it is there."""
+
+        def move(tensor: Tensor) -> Tensor:
+            # From other memory a GPU copies only while the host waits.
+            held = tensor.pin_memory() if device.type == "cuda" else tensor
+            return held.to(device, non_blocking=True)
+
+        moved = move(self.weights), move(self.cells), move(self.inside)
+        return TiledAxis(self.size, self.num_cells, *moved)
 
 
 def tile_axis(matrix: Tensor, halo: int) -> TiledAxis:
@@ -69,7 +77,7 @@ def tile_axis(matrix: Tensor, halo: int) -> TiledAxis:
     window = first.clamp(max=cells - width)[:, None] + torch.arange(width)  # (T, S)
     weights = blocks.gather(1, window[:, :, None].expand(-1, -1, TILE + halo)).mT.contiguous()
     inside = F.pad(torch.ones(size, dtype=torch.bool), padding).unfold(0, TILE + halo, TILE)
-    return TiledAxis(size, weights, window, inside.all(dim=1))
+    return TiledAxis(size, cells, weights, window, inside.all(dim=1))
 
 
 def find_tiles(
@@ -84,14 +92,14 @@ def find_tiles(
         mask_thr: a pixel belongs to the mask if its probability is greater.
 
     Returns:
-        Full tiles (F, 3), all of whose pixels belong to the mask, and border tiles (B, 3), some of
-        whose may; both by instance, then row by row.
+        Which tiles are full, so that all their pixels belong to the mask, and which are border
+        tiles, some of whose may: both (K, rows of tiles, columns of tiles) bool.
     """
     above = (probability > mask_thr)[:, rows.cells]  # (K, rows of tiles, S, w)
     some = above.any(dim=2)[..., columns.cells].any(dim=3)
     every = above.all(dim=2)[..., columns.cells].all(dim=3)
     full = every & rows.inside[:, None] & columns.inside
-    return full.nonzero(), (some & ~full).nonzero()
+    return full, some & ~full
 
 
 def border_masks(
@@ -103,7 +111,7 @@ def border_masks(
 
     Args:
         probability: (K, h, w).
-        border: (B, 3) of `find_tiles`.
+        border: (B, 3) the border tiles of `find_tiles`.
         rows: of the masks.
         columns: of the masks.
         mask_thr: a pixel belongs to the mask if its probability is greater.

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .aligned_bilinear import aligned_bilinear
+from .aligned_bilinear import aligned_linear
 from .coupling import MASK_UPSAMPLE
 from .mask_targets import MASK_STRIDE
 
@@ -48,7 +48,7 @@ def resize_matrix(
 
 def _enlarge(maps: Tensor, factor: int, resize: MaskResize) -> Tensor:
     if resize == "aligned":
-        return aligned_bilinear(maps[:, None], factor)[:, 0]
+        return aligned_linear(maps, factor)
     return _linear(maps, factor * maps.shape[1])
 
 

@@ -1,7 +1,6 @@
 """Shared fixtures: the golden figures, real data where they lie, tiny models everywhere."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,22 +18,12 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
     torch.set_num_threads(threads)
     os.environ["OMP_NUM_THREADS"] = str(threads)
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-
 
 @pytest.fixture(autouse=True)
 def _same_start() -> None:
     torch.manual_seed(0)
     # As the runner does for every config of MMDetection.
     init_default_scope("mmdet")
-
-
-def shared_file(relative: str) -> Path:
-    """A file of the data folder beside the project; skips the test by name where it is absent."""
-    path = SHARED / relative
-    if not path.exists():
-        pytest.skip(f"{relative} of the shared data folder is not here")
-    return path
 
 
 @pytest.fixture(scope="session")

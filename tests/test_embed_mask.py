@@ -3,16 +3,7 @@
 import pytest
 import torch
 from mmdet.registry import MODELS
-from tiny import (
-    ATSS_TRAIN_CFG,
-    FUSED_BBOX_HEAD,
-    FUSED_MASK_HEAD,
-    atss_head_cfg,
-    build_model,
-    data_batch,
-    model_cfg,
-    total_loss,
-)
+from tiny import SYSTEMS, build_model, build_system, data_batch, model_cfg, total_loss
 
 
 def predict(model, batch):
@@ -36,28 +27,6 @@ def test_every_parameter_has_a_finite_gradient(counts, mask_proposals, upsample)
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
-
-
-def build_atss(**bbox_head):
-    cfg = model_cfg()
-    cfg.bbox_head, cfg.train_cfg = atss_head_cfg(**bbox_head), ATSS_TRAIN_CFG
-    model = MODELS.build(cfg)
-    model.init_weights()
-    return model
-
-
-def build_system(name):
-    """The systems of the paper's tables, and the coupling on another detector."""
-    if name == "fused":
-        return build_model(bbox_head=FUSED_BBOX_HEAD, mask_head=FUSED_MASK_HEAD)
-    if name == "atss":
-        return build_atss()
-    if name == "fixed margin":
-        return build_model(bbox_head=dict(learnable_margin=False))
-    return build_model(bbox_head=dict(embedding=name), mask_head=dict(embedding=name))
-
-
-SYSTEMS = ("fused", "atss", "fixed margin", "spatial_aware", "spatial_free", "coord_conv")
 
 
 @pytest.mark.parametrize("counts", [[3, 2], [2, 0], [0, 0]])
@@ -271,15 +240,3 @@ def test_other_systems_learn_in_bfloat16(system):
     assert losses["loss_mask"].dtype == torch.float32 and loss.isfinite()
     loss.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("system", ("both", *SYSTEMS))
-def test_every_system_learns_and_predicts_on_a_gpu(system):
-    model = build_system(system).cuda()
-    loss, _ = total_loss(model, data_batch([2, 0]))
-    loss.backward()
-    assert loss.isfinite()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-    for sample in predict(model, data_batch([2, 1], size=(61, 77))):
-        assert sample.pred_instances.masks.shape[1:] == (61, 77)

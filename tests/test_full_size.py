@@ -4,12 +4,12 @@ from copy import deepcopy
 
 import pytest
 import torch
-from conftest import shared_file
 from mmdet.registry import DATASETS, MODELS
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from runs import CONFIGS
+from shared_data import shared_file
 
 TABLES = sorted(CONFIGS.glob("embedmask_*_coco.py")) + sorted(CONFIGS.glob("ablations/*.py"))
 ATSS = CONFIGS / "atss" / "embedmask_atss_r50_fpn_1x_coco.py"

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from conftest import shared_file
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from runs import CONFIGS, build_runner, make_shapes, shapes_config
+from shared_data import shared_file
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from embeddings import RECIPES, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
@@ -19,35 +20,11 @@ from mmdet_embedmask.mask_prediction import (
     predict_masks,
 )
 from mmdet_embedmask.mask_resize import probability_at_size
+from mmdet_embedmask.mask_tiles import tile_axis
 from mmdet_embedmask.resize_matrix import resize_matrix
 
 # Of pycocotools, about its own arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-RECIPES = [
-    MaskRecipe(0.52),
-    MaskRecipe(0.5, "aligned", "aligned"),
-    MaskRecipe(0.53, "embedding"),
-    MaskRecipe(0.52, crop_to_box=True),
-    MaskRecipe(0.5, "embedding", crop_to_box=True),
-    MaskRecipe(0.3, "aligned", "bilinear", crop_to_box=True),
-]
-
-
-def scene(k, h, w, generator):
-    """Embeddings of objects of all sizes, and boxes that fit them only roughly."""
-    y, x = torch.meshgrid(
-        torch.arange(h) * 0.08 + 0.04, torch.arange(w) * 0.08 + 0.04, indexing="ij"
-    )
-    pixels = torch.cat([torch.stack([x, y]), torch.zeros(3, h, w)])
-    pixels += 0.05 * torch.randn(5, h, w, generator=generator)
-    centers = torch.rand(k, 2, generator=generator) * torch.tensor([w * 0.08, h * 0.08])
-    proposals = torch.cat([centers, torch.zeros(k, 3)], 1)
-    proposals += 0.05 * torch.randn(k, 5, generator=generator)
-    radius = 0.05 * 40 ** torch.rand(k, 1, generator=generator)
-    margins = (0.7 / radius**2) * (0.5 + torch.rand(k, 5, generator=generator))
-    boxes = 100 * torch.cat([centers - radius, centers + radius], 1)
-    return pixels, proposals, margins, boxes
 
 
 def float64_probability(pixels, proposals, margins, boxes, img_shape, size, recipe):
@@ -154,17 +131,16 @@ def test_coupling_some_instances_at_a_time_gives_the_same_masks(
 def test_parts_are_bounded_by_the_tiles_of_a_large_image_too(monkeypatch, max_cells, parts):
     # Masks of 2000 x 1000 pixels are 63 x 32 tiles, of maps of 4 x 4 cells.
     monkeypatch.setattr(mask_prediction, "MAX_CELLS", max_cells)
-    axes = (
-        resize_matrix(4, None, "bilinear", 16, 2000),
-        resize_matrix(4, None, "bilinear", 16, 1000),
-    )
+    axes = [
+        tile_axis(resize_matrix(4, None, "bilinear", 16, size), halo=0) for size in (2000, 1000)
+    ]
     seen = []
 
     def maps(part):
         seen.append(len(range(5)[part]))
         return torch.zeros(seen[-1], 4, 4)
 
-    masks_of_maps(maps, 5, *axes, MaskRecipe(0.5), torch.device("cpu"))
+    masks_of_maps(maps, 5, *axes, MaskRecipe(0.5))
     assert seen == parts
 
 
@@ -257,3 +233,30 @@ def test_autocast_moves_no_pixel():
     expected = predict_masks(*inputs, MaskRecipe(0.5))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(predict_masks(*inputs, MaskRecipe(0.5)), expected)
+
+
+def test_axes_are_kept_for_images_of_the_same_size(monkeypatch):
+    made = []
+    original = mask_prediction.tile_axis
+    monkeypatch.setattr(
+        mask_prediction, "tile_axis", lambda *args: made.append(args) or original(*args)
+    )
+    mask_prediction._axis.cache_clear()
+    maps, recipe = torch.rand(2, 8, 8), MaskRecipe(0.5)
+    first = masks_at_mask_stride(maps, (30, 32), (41, 50), recipe)
+    assert len(made) == 2
+    assert torch.equal(masks_at_mask_stride(maps, (30, 32), (41, 50), recipe), first)
+    assert len(made) == 2
+    # Other sizes, and the halo of run lengths, are others.
+    masks_at_mask_stride(maps, (30, 32), (42, 50), recipe)
+    masks_at_mask_stride(maps, (30, 32), (41, 50), MaskRecipe(0.5, mask_format="rle"))
+    assert len(made) == 4
+
+
+def test_axes_of_inference_mode_serve_outside_it():
+    mask_prediction._axis.cache_clear()
+    maps = torch.rand(2, 8, 8)
+    with torch.inference_mode():
+        expected = masks_at_mask_stride(maps, (30, 32), (40, 50), MaskRecipe(0.5)).clone()
+    masks = masks_at_mask_stride(maps.requires_grad_(), (30, 32), (40, 50), MaskRecipe(0.5))
+    assert torch.equal(masks, expected)

@@ -1,13 +1,18 @@
 import torch
 
 from mmdet_embedmask import mask_tiles
-from mmdet_embedmask.mask_tiles import TILE, border_masks, find_tiles, tile_axis
+from mmdet_embedmask.mask_tiles import TILE, border_masks, tile_axis
 from mmdet_embedmask.resize_matrix import resize_matrix
 
 
 def axis(size, halo=0, cells=None):
     cells = cells or -(-size // 8)
     return tile_axis(resize_matrix(cells, "bilinear", "bilinear", size, size), halo)
+
+
+def find_tiles(*args):
+    """Full and border tiles as (instance, row, column)."""
+    return tuple(tiles.nonzero() for tiles in mask_tiles.find_tiles(*args))
 
 
 def test_tiles_hold_the_matrix():

@@ -135,6 +135,28 @@ def build_model(**parts: dict) -> nn.Module:
     return model
 
 
+def build_atss(**bbox_head: Any) -> nn.Module:
+    cfg = model_cfg()
+    cfg.bbox_head, cfg.train_cfg = atss_head_cfg(**bbox_head), ATSS_TRAIN_CFG
+    model = MODELS.build(cfg)
+    model.init_weights()
+    return model
+
+
+def build_system(name: str) -> nn.Module:
+    """The systems of the paper's tables, and the coupling on another detector."""
+    if name == "fused":
+        return build_model(bbox_head=FUSED_BBOX_HEAD, mask_head=FUSED_MASK_HEAD)
+    if name == "atss":
+        return build_atss()
+    if name == "fixed margin":
+        return build_model(bbox_head=dict(learnable_margin=False))
+    return build_model(bbox_head=dict(embedding=name), mask_head=dict(embedding=name))
+
+
+SYSTEMS = ("fused", "atss", "fixed margin", "spatial_aware", "spatial_free", "coord_conv")
+
+
 def feature_levels(num_images: int = 2, size: tuple[int, int] = (128, 160)) -> tuple[Tensor, ...]:
     """Random neck outputs of a padded input of this size."""
     return tuple(
@@ -175,6 +197,19 @@ def data_batch(counts: list[int], size: tuple[int, int] = (128, 160)) -> dict[st
         sample.gt_instances = random_instances(count, size, seed=index)
         sample.ignored_instances = random_instances(0, size)
         samples.append(sample)
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def views_of(batch: dict[str, list], *flips: str | None) -> dict[str, list]:
+    """The batch once for every flip (None or a direction)."""
+    inputs, samples = [], []
+    for flip in flips:
+        dims = dict(horizontal=[2], vertical=[1], diagonal=[1, 2]).get(flip, [])
+        inputs.append([image.flip(dims) if dims else image for image in batch["inputs"]])
+        flipped = [sample.clone() for sample in batch["data_samples"]]
+        for sample in flipped:
+            sample.set_metainfo(dict(flip=flip is not None, flip_direction=flip))
+        samples.append(flipped)
     return dict(inputs=inputs, data_samples=samples)
 
 

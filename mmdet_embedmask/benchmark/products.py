@@ -164,7 +164,7 @@ def coupling(stage: MaskStage) -> Factors:
 
 @torch.no_grad()
 def border_tiles(stage: MaskStage) -> Factors:
-    """The products of `mask_tiles.border_masks`, of all border tiles at once.
+    """The products of `mask_tiles.border_masks`, of all border tiles of bitmaps at once.
 
     Raises:
         ValueError: if the stage's recipe is not the paper's, which couples at the stride of the
@@ -183,20 +183,19 @@ def border_tiles(stage: MaskStage) -> Factors:
         resize_matrix(n, "bilinear", recipe.resize, inside, size)
         for n, inside, size in zip(cells, stage.img_shape, stage.size, strict=True)
     ]
-    rows, columns = (
-        tile_axis(matrix, halo).to(probability.device)
-        for matrix, halo in zip(matrices, (1, 0), strict=True)
-    )
+    # Bitmaps need no halo.
+    rows, columns = (tile_axis(matrix, halo=0).to(probability.device) for matrix in matrices)
     _, border = find_tiles(probability, rows, columns, recipe.mask_thr)
-    instance, row, column = border.unbind(dim=1)
+    tiles = border.nonzero()
+    instance, row, column = tiles.unbind(dim=1)
     read = probability[
         instance[:, None, None], rows.cells[row][:, :, None], columns.cells[column][:, None]
     ]
     (lines, high), (across, wide) = rows.weights.shape[1:], columns.weights.shape[1:]
     return Factors(
         "border tiles",
-        f"{len(border)} times {lines} x {high} by {high} x {wide} by {wide} x {across}",
-        2 * len(border) * across * high * (wide + lines),
+        f"{len(tiles)} times {lines} x {high} by {high} x {wide} by {wide} x {across}",
+        2 * len(tiles) * across * high * (wide + lines),
         lambda left, middle, right: left @ (middle @ right.mT),
         (rows.weights[row], read.double(), columns.weights[column]),
     )

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -16,10 +16,15 @@ class Synchronisations:
     """What was counted.
 
     Args:
-        count: operations that let the host wait, known after the context.
+        places: file and line of every operation that let the host wait, known after the context.
     """
 
-    count: int = 0
+    places: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return len(self.places)
 
 
 @contextmanager
@@ -48,7 +53,7 @@ def count_synchronisations() -> Iterator[Synchronisations]:
             finally:
                 for warning in given:
                     if str(warning.message).startswith(SYNCHRONISING):
-                        counted.count += 1
+                        counted.places.append(f"{warning.filename}:{warning.lineno}")
                     else:
                         others.append(warning)
     finally:

@@ -93,7 +93,8 @@ class EmbedMaskTTAModel(BaseTTAModel):
     ) -> Tensor | list[RunLengths]:
         """Masks in the format that ``test_cfg`` asks for, one at a time at full size."""
         recipe = self.module.mask_head.mask_recipe
-        probabilities = (mean_probability(views, m, size, recipe.resize) for m in merged.members)
+        members = merged.members.tolist()
+        probabilities = (mean_probability(views, m, size, recipe.resize) for m in members)
         masks = (probability > recipe.mask_thr for probability in probabilities)
         if recipe.mask_format == "rle":
             return [

@@ -118,20 +118,21 @@ def merge_detections(
 
 
 def mean_probability(
-    views: Sequence[View], members: Tensor, size: tuple[int, int], resize: MaskResize
+    views: Sequence[View], members: Sequence[int], size: tuple[int, int], resize: MaskResize
 ) -> Tensor:
     """Mean probability of one detection over the views that have seen it.
 
     Args:
         views: V of the image.
-        members: (V,) of `MergedDetections`.
+        members: of `MergedDetections` those of the detection, one a view; on the host, as a GPU
+            would be waited for at each.
         size: (height, width) of the original image.
         resize: how probabilities are brought to the network input.
 
     Returns:
         (*size).
     """
-    seen = [(view, int(m)) for view, m in zip(views, members, strict=True) if m != NONE]
+    seen = [(view, member) for view, member in zip(views, members, strict=True) if member != NONE]
     return torch.stack([v.unflipped_probability(m, size, resize) for v, m in seen]).mean(dim=0)
 
 

@@ -131,16 +131,6 @@ def test_any_boxes_are_kept_as_the_naive_way_keeps_them(cases, threshold, offset
     assert nms(boxes, scores, threshold, offset).tolist() == expected
 
 
-@pytest.mark.gpu
-@pytest.mark.parametrize("offset", [0, 1])
-def test_a_gpu_keeps_what_the_cpu_keeps(offset):
-    boxes, scores = random_boxes(1000, seed=3)
-    scores = torch.rand(1000, generator=torch.Generator().manual_seed(4))  # no ties
-    kept = nms(boxes.cuda(), scores.cuda(), 0.5, offset)
-    assert kept.is_cuda
-    assert kept.tolist() == nms(boxes, scores, 0.5, offset).tolist()
-
-
 @pytest.fixture
 def compiled_nms():
     """MMCV's own nms over its compiled function."""

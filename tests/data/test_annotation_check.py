@@ -2,8 +2,8 @@ import copy
 import json
 
 import pytest
-from conftest import shared_file
 from mmdet.datasets import CocoDataset
+from shared_data import shared_file
 
 from mmdet_embedmask.data.annotation_check import check_coco, check_coco_file
 from mmdet_embedmask.data.problems import raise_errors

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import shared_file
 from exported import noise
 from mmdet.structures import DetDataSample
+from shared_data import shared_file
 
 from mmdet_embedmask.export.onnx_detector import detect, masks_from_probabilities
 from mmdet_embedmask.mask_resize import probability_at_size

@@ -5,8 +5,8 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from pycocotools import mask as coco_mask
 from runs import CONFIGS
-from tiny import build_model, data_batch
-from torch import Tensor, nn
+from tiny import build_model, data_batch, views_of
+from torch import nn
 
 from mmdet_embedmask import EmbedMaskTTAModel
 from mmdet_embedmask.validation import SCORES
@@ -20,19 +20,6 @@ def untrained(**test_cfg):
     nn.init.normal_(model.bbox_head.conv_cls.weight, std=0.3)
     nn.init.normal_(model.bbox_head.conv_reg.weight, std=0.3)
     return model
-
-
-def views_of(batch, *flips):
-    """The batch once for every flip (None or a direction)."""
-    inputs, samples = [], []
-    for flip in flips:
-        dims = dict(horizontal=[2], vertical=[1], diagonal=[1, 2]).get(flip, [])
-        inputs.append([image.flip(dims) if dims else image for image in batch["inputs"]])
-        flipped = [sample.clone() for sample in batch["data_samples"]]
-        for sample in flipped:
-            sample.set_metainfo(dict(flip=flip is not None, flip_direction=flip))
-        samples.append(flipped)
-    return dict(inputs=inputs, data_samples=samples)
 
 
 @pytest.mark.parametrize("score", SCORES)
@@ -77,31 +64,6 @@ def test_run_lengths_are_those_of_the_bitmaps():
     model.mask_head.test_cfg.mask_format = "rle"
     codes = EmbedMaskTTAModel(model, TTA).test_step(views)[0].pred_instances.masks
     assert torch.equal(bitmaps, torch.from_numpy(coco_mask.decode(codes)).permute(2, 0, 1).bool())
-
-
-def test_run_lengths_are_made_on_the_cpu(monkeypatch):
-    """Masks that nobody has brought to the CPU become no arrays, as those on a GPU."""
-
-    def brought(tensor):
-        tensor = tensor.clone()
-        tensor.is_here = True
-        return tensor
-
-    def guarded(original):
-        def convert(tensor, *args, **options):
-            if {128, 160} <= {*tensor.shape} and not getattr(tensor, "is_here", False):
-                raise TypeError("can't convert cuda:0 device type tensor to numpy")
-            return original(tensor, *args, **options)
-
-        return convert
-
-    model = untrained(mask_format="rle")
-    views = views_of(data_batch([2]), None, "vertical")
-    expected = EmbedMaskTTAModel(model, TTA).test_step(views)[0].pred_instances.masks
-    monkeypatch.setattr(Tensor, "cpu", brought)
-    for name in ("numpy", "__array__"):
-        monkeypatch.setattr(Tensor, name, guarded(getattr(Tensor, name)))
-    assert EmbedMaskTTAModel(model, TTA).test_step(views)[0].pred_instances.masks == expected
 
 
 def test_nothing_detected_gives_empty_masks_of_the_original_size():

@@ -97,7 +97,7 @@ def test_probabilities_are_averaged_over_the_views_that_have_seen_it(flip, dims,
         view([[0, 0, 9, 9]], [0.9], probability=second, flip=flip),
         view([[0, 0, 9, 9]], [0.9], probability=torch.ones(1, 10, 20)),
     ]
-    mean = mean_probability(views, tensor([0, 0, NONE]), SIZE, resize)
+    mean = mean_probability(views, [0, 0, NONE], SIZE, resize)
     there = probability_at_size(second, SIZE, SIZE, resize).flip(dims)
     expected = (probability_at_size(first, SIZE, SIZE, resize) + there) / 2
     torch.testing.assert_close(mean, expected[0])
@@ -109,7 +109,7 @@ def test_views_of_other_sizes_meet_at_the_original_size():
         view([[0, 0, 9, 9]], [0.9], probability=torch.rand(1, 6, 12), img_shape=(20, 40)),
         view([[0, 0, 9, 9]], [0.9], probability=torch.rand(1, 16, 32), img_shape=(60, 120)),
     ]
-    mean = mean_probability(views, tensor([0, 0]), SIZE, "bilinear")
+    mean = mean_probability(views, [0, 0], SIZE, "bilinear")
     expected = 0
     for one, (height, width) in zip(views, [(20, 40), (60, 120)], strict=True):
         whole = F.interpolate(one.probability[None], scale_factor=4, mode="bilinear")

@@ -1,0 +1,31 @@
+"""Embeddings of drawn objects, and the ways to make masks of them."""
+
+import torch
+from torch import Tensor
+
+from mmdet_embedmask.mask_prediction import MaskRecipe
+
+RECIPES = [
+    MaskRecipe(0.52),
+    MaskRecipe(0.5, "aligned", "aligned"),
+    MaskRecipe(0.53, "embedding"),
+    MaskRecipe(0.52, crop_to_box=True),
+    MaskRecipe(0.5, "embedding", crop_to_box=True),
+    MaskRecipe(0.3, "aligned", "bilinear", crop_to_box=True),
+]
+
+
+def scene(k: int, h: int, w: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Embeddings of objects of all sizes, and boxes that fit them only roughly."""
+    y, x = torch.meshgrid(
+        torch.arange(h) * 0.08 + 0.04, torch.arange(w) * 0.08 + 0.04, indexing="ij"
+    )
+    pixels = torch.cat([torch.stack([x, y]), torch.zeros(3, h, w)])
+    pixels += 0.05 * torch.randn(5, h, w, generator=generator)
+    centers = torch.rand(k, 2, generator=generator) * torch.tensor([w * 0.08, h * 0.08])
+    proposals = torch.cat([centers, torch.zeros(k, 3)], 1)
+    proposals += 0.05 * torch.randn(k, 5, generator=generator)
+    radius = 0.05 * 40 ** torch.rand(k, 1, generator=generator)
+    margins = (0.7 / radius**2) * (0.5 + torch.rand(k, 5, generator=generator))
+    boxes = 100 * torch.cat([centers - radius, centers + radius], 1)
+    return pixels, proposals, margins, boxes

@@ -1,0 +1,69 @@
+"""The device of these tests: a GPU, and by default one that is pretended."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import pytest
+import torch
+from pretend_gpu import pretend_gpu
+
+from mmdet_embedmask.benchmark.synchronisations import count_synchronisations
+from mmdet_embedmask.compat.mmcv_ops import install_mmcv_ops
+from mmdet_embedmask.mask_prediction import _axis
+
+
+@contextmanager
+def counted_waits() -> Iterator[list[str]]:
+    """The places at which the host waits for a GPU, known after the context."""
+    places: list[str] = []
+    with count_synchronisations() as found:
+        yield places
+    places += found.places
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What a test is given.
+
+    Args:
+        counted: inside, every wait of the host for the GPU is noted in the list.
+        is_real: whether it is one.
+    """
+
+    counted: Callable[[], AbstractContextManager[list[str]]]
+    is_real: bool
+
+
+@pytest.fixture
+def real_gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
+    """A CUDA device, whose convolutions and products are of full precision."""
+    if not torch.cuda.is_available():
+        pytest.fail("torch finds no CUDA device here: take make gpu DEVICE=cpu")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    return Gpu(counted_waits, is_real=True)
+
+
+@pytest.fixture
+def pretended_gpu() -> Iterator[Gpu]:
+    """None of both: see `pretend_gpu`."""
+    if not install_mmcv_ops():
+        pytest.skip("compiled MMCV is installed here: what is compiled knows real tensors alone")
+
+    @contextmanager
+    def counted() -> Iterator[list[str]]:
+        waits.clear()
+        yield waits
+
+    _axis.cache_clear()
+    with pretend_gpu() as waits:
+        yield Gpu(counted, is_real=False)
+    # What it holds lies on a GPU that is gone.
+    _axis.cache_clear()
+
+
+@pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.gpu)])
+def gpu(request: pytest.FixtureRequest) -> Gpu:
+    """Both, one after the other: 'cuda' is a device."""
+    return request.getfixturevalue(f"{request.param}_gpu")

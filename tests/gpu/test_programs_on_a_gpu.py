@@ -1,0 +1,90 @@
+"""What users run, on a GPU: what it gives is the host's, and the CPU's."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+from demo_model import CLASSES, demo_config, save_checkpoint
+from drawn import gray_image, inspected_image
+from on_both import check_masks, to
+from tiny import build_model, data_batch
+
+from mmdet_embedmask.benchmark.stages import read_masks
+from mmdet_embedmask.data.coco_dataset import CocoMetricByName
+from mmdet_embedmask.detector import checkpoint_config
+from mmdet_embedmask.inference.coco_results import detections_of, encode_masks
+from mmdet_embedmask.inference.predictor import open_segmentor
+from mmdet_embedmask.release.checkpoint import release_checkpoint
+from mmdet_embedmask.visualization.coupling_maps import coupling_maps
+from mmdet_embedmask.visualization.embedding_view import embedding_view
+from mmdet_embedmask.visualization.inspect_image import inspect_image
+
+IMAGE = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("mask_format", ["bitmap", "rle"])
+def test_predictions_of_images(gpu, tmp_path, mask_format):
+    checkpoint = save_checkpoint(tmp_path / "model.pth")
+    config = checkpoint_config(checkpoint, {"model.test_cfg.mask_format": mask_format})
+    found, expected = (
+        open_segmentor(config, checkpoint, device).predict([IMAGE])[0] for device in ("cuda", "cpu")
+    )
+    assert found.bboxes.device.type == found.scores.device.type == "cpu"
+    records = [detections_of(instances, CLASSES, 0) for instances in (found, expected)]
+    assert [d["category"] for d in records[0]] == [d["category"] for d in records[1]]
+    for record, wanted in zip(*records, strict=True):
+        assert record["score"] == pytest.approx(wanted["score"], abs=1e-4)
+        assert record["bbox"] == pytest.approx(wanted["bbox"], abs=0.1)
+    if mask_format == "bitmap":
+        check_masks(found.masks, expected.masks)
+
+
+def test_masks_are_encoded_and_read_where_they_lie(gpu):
+    masks = torch.rand(3, 20, 30) > 0.5
+    assert encode_masks(masks.to("cuda")) == encode_masks(masks)
+    read_masks(masks.to("cuda"))
+
+
+def test_the_metric_takes_results_of_a_gpu(gpu):
+    metric = CocoMetricByName(metric=["bbox", "segm"])
+    masks = torch.rand(2, 20, 30) > 0.5
+    found = dict(
+        bboxes=torch.rand(2, 4), scores=torch.tensor([0.9, 0.8]), labels=torch.tensor([0, 1])
+    )
+    for device in ("cpu", "cuda"):
+        instances = {name: value.to(device) for name, value in dict(found, masks=masks).items()}
+        sample = dict(pred_instances=instances, img_id=1, ori_shape=(20, 30), instances=[])
+        metric.process({}, [sample])
+    (_, on_cpu), (_, on_gpu) = metric.results
+    assert on_gpu["masks"] == on_cpu["masks"]
+    assert np.array_equal(on_gpu["bboxes"], on_cpu["bboxes"])
+
+
+def test_pictures(gpu):
+    inspected = inspected_image(pixels=torch.randn(6, 8, 12))
+    values = {field.name: getattr(inspected, field.name) for field in fields(inspected)}
+    on_gpu = {name: to("cuda", value) for name, value in values.items() if torch.is_tensor(value)}
+    moved = replace(inspected, **on_gpu)
+    for draw in (
+        lambda image: embedding_view(gray_image(), image, 0.5, "a picture", "both", 192),
+        lambda image: coupling_maps(gray_image(), image, (0, 1), CLASSES, 0.5, "a picture", 192),
+    ):
+        difference = np.abs(draw(moved).astype(int) - draw(inspected).astype(int))
+        # A colour may round to the next.
+        assert (difference > 2).mean() < 1e-3
+
+
+def test_what_is_drawn_lies_on_the_host(gpu):
+    model = build_model().eval().to("cuda")
+    image = inspect_image(model, data_batch([1]), 0.0)
+    held = [getattr(image, field.name) for field in fields(image)]
+    assert {x.device.type for x in held if torch.is_tensor(x)} == {"cpu"} and len(image.scores)
+
+
+def test_weights_of_a_release_lie_on_the_host(gpu):
+    weight = torch.rand(3)
+    meta = dict(dataset_meta=dict(classes=CLASSES))
+    content = dict(state_dict=dict(weight=weight.to("cuda")), meta=meta)
+    released = release_checkpoint(content, demo_config())["state_dict"]["weight"]
+    assert type(released) is torch.Tensor and torch.equal(released, weight)
