@@ -6,10 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
+from pretend_gpu import pretend_gpu
 from runs import CONFIGS
 from tiny import model_cfg
 
-from mmdet_embedmask.benchmark import report_parts
+from mmdet_embedmask.benchmark import detectors as spec_of_detectors
+from mmdet_embedmask.benchmark import mask_stage, products, report_parts
+from mmdet_embedmask.benchmark.clocks import WallClock
 from mmdet_embedmask.benchmark.detectors import load_detector_config
 from mmdet_embedmask.benchmark.memory import InferenceMemory
 from mmdet_embedmask.benchmark.products import Ceilings, Product
@@ -29,7 +32,9 @@ from mmdet_embedmask.benchmark.side_by_side import Measured
 from mmdet_embedmask.benchmark.stages import STAGES
 from mmdet_embedmask.benchmark.training_steps import TrainingBatch
 from mmdet_embedmask.benchmark.turns import NotMeasured
+from mmdet_embedmask.compat.mmcv_ops import install_mmcv_ops
 from mmdet_embedmask.compat.plain_ops import COMPILED_MMCV_CURE
+from mmdet_embedmask.mask_prediction import _axis
 
 SCALE = replace(
     SMALL, size=(64, 96), instances=3, areas=(0.04,), training=TrainingBatch(1, 2, (64, 96))
@@ -220,6 +225,43 @@ def test_real_mask_stages_stand_beside_the_floor(setup):
         "CondInst, encoded",
     ]
     assert {row[3] for row in table.rows} == {""}
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """A GPU without a queue: what meets there must lie there. It has used a million bytes."""
+    if not install_mmcv_ops():
+        pytest.skip("compiled MMCV is installed here: what is compiled knows real tensors alone")
+    for module in (report_parts, mask_stage, products, spec_of_detectors):
+        monkeypatch.setattr(module, "clock_for", lambda _: WallClock())
+    for name, value in dict(
+        reset_peak_memory_stats=None,
+        memory_allocated=0,
+        max_memory_allocated=10**6,
+        get_sync_debug_mode=0,
+        empty_cache=None,
+    ).items():
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: None)
+    _axis.cache_clear()
+    with pretend_gpu():
+        yield
+    _axis.cache_clear()
+
+
+def test_everything_lies_on_the_gpu(setup, pretended):
+    on_gpu = replace(setup, device="cuda", detectors=setup.detectors[:1])
+    parts = [measure_machine, measure_float64, measure_masks]
+    parts += [
+        partial(measure_inference, mode=InferenceMode()),
+        partial(measure_training, amp=False),
+    ]
+    _, _, masks, inference, training = results = [part(on_gpu) for part in parts]
+    assert not any(result.not_measured for result in results)
+    assert [row[3] for row in masks.tables[0].rows] == ["1"] * 7
+    (row,) = inference.tables[0].rows
+    assert row[-3:] == ["1", "1", "0.0"]
+    assert training.tables[0].rows[0][3] == "0.00"
 
 
 def test_a_table_of_training(setup, on_a_gpu, monkeypatch):
