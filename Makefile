@@ -17,6 +17,8 @@ PYTEST_PROCESSES ?= -n auto --maxprocesses 4 --dist loadfile
 DEVICE ?= cuda
 GPU_OUT ?= work_dirs/gpu_report
 GPU_PYTHON ?= $(BIN)/python
+# More of tools/gpu_report.py's arguments, such as `--parts inference batch`.
+GPU_ARGS ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(MMCV)
@@ -56,9 +58,10 @@ test-install: $(INSTALLED)
 	$(BIN)/python -m pytest -m install tests/packaging
 
 gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(INSTALLED))
-	PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(GPU_PYTHON) -m pytest tests/gpu
+	PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(GPU_PYTHON) -m pytest tests/gpu \
+		$(if $(filter cpu,$(DEVICE)),-k pretended,-m gpu)
 	PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(GPU_PYTHON) tools/gpu_report.py --device $(DEVICE) \
-		$(if $(filter cpu,$(DEVICE)),--small) --out $(GPU_OUT)
+		$(if $(filter cpu,$(DEVICE)),--small) --out $(GPU_OUT) $(GPU_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

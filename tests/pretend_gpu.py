@@ -19,6 +19,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
 
+from mmdet_embedmask.mask_prediction import _axis
+
 CUDA = torch.device("cuda", 0)
 # What torch itself takes them for: a device that a torch without CUDA knows, too.
 META = torch.device("meta")
@@ -206,6 +208,9 @@ def pretend_gpu() -> Iterator[list[str]]:
     # Of it, InstanceData takes the types of indices.
     index_type = instance_data.IndexType | GpuTensor
     with ExitStack() as stack:
+        # What is kept for the next image lies on a GPU that is not there before, nor afterwards.
+        _axis.cache_clear()
+        stack.callback(_axis.cache_clear)
         # A parameter cannot change its kind in place.
         stack.callback(torch.__future__.set_overwrite_module_params_on_conversion, False)
         torch.__future__.set_overwrite_module_params_on_conversion(True)

@@ -270,11 +270,3 @@ def test_detectors_run_in_turns_and_the_first_runs_do_not_count():
 def test_too_few_runs(runs, warmup):
     with pytest.raises(ValueError, match=f"runs={runs} and warmup={warmup}: take at least"):
         time_stages([], runs, warmup)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_stages_on_the_gpu():
-    subject = subject_of(build_model().eval().cuda(), resized_batch())
-    ((runs, instances),) = time_stages([subject], runs=3, warmup=1)
-    assert instances == 20 and all(sum(run.values()) > 0 for run in runs)

@@ -42,17 +42,3 @@ def test_the_mode_is_as_before_after_an_error(modes):
     with pytest.raises(ZeroDivisionError), count_synchronisations():
         raise ZeroDivisionError
     assert modes == ["default", "warn", "default"]
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_waits_of_a_real_gpu():
-    values = torch.arange(5, device="cuda")
-    before = torch.cuda.get_sync_debug_mode()
-    with count_synchronisations() as counted:
-        for index in range(3):
-            values[index].item()
-        values.cpu()
-        values + 1
-    assert counted.count == 4
-    assert torch.cuda.get_sync_debug_mode() == before

@@ -151,16 +151,6 @@ def test_memory_on_a_gpu_is_counted_in_this_process(fake_trainer, monkeypatch):
     assert training_memory(TrainingSpec("a", device="cuda"), BATCH, threads=1) == 1002
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("amp", [False, True])
-def test_steps_on_the_gpu(tiny, amp):
-    spec = replace(tiny, device="cuda", amp=amp)
-    ((seconds,),) = time_training([spec], BATCH, 1, warmup=1)
-    assert seconds > 0
-    assert training_memory(spec, BATCH, threads=1) > 10**5
-
-
 @pytest.mark.slow
 def test_memory_is_measured_in_a_new_process(tiny):
     """Twice the same, and more for more objects' masks."""

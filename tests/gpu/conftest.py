@@ -10,7 +10,6 @@ from pretend_gpu import pretend_gpu
 
 from mmdet_embedmask.benchmark.synchronisations import count_synchronisations
 from mmdet_embedmask.compat.mmcv_ops import install_mmcv_ops
-from mmdet_embedmask.mask_prediction import _axis
 
 
 @contextmanager
@@ -56,11 +55,8 @@ def pretended_gpu() -> Iterator[Gpu]:
         waits.clear()
         yield waits
 
-    _axis.cache_clear()
     with pretend_gpu() as waits:
         yield Gpu(counted, is_real=False)
-    # What it holds lies on a GPU that is gone.
-    _axis.cache_clear()
 
 
 @pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.gpu)])

@@ -1,7 +1,9 @@
 """What users run, on a GPU: what it gives is the host's, and the CPU's."""
 
+import json
 from dataclasses import fields, replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from demo_model import CLASSES, demo_config, save_checkpoint
 from drawn import gray_image, inspected_image
 from on_both import check_masks, to
 from tiny import build_model, data_batch
+from tool_module import load_tool
 
 from mmdet_embedmask.benchmark.stages import read_masks
 from mmdet_embedmask.data.coco_dataset import CocoMetricByName
@@ -38,6 +41,35 @@ def test_predictions_of_images(gpu, tmp_path, mask_format):
         assert record["bbox"] == pytest.approx(wanted["bbox"], abs=0.1)
     if mask_format == "bitmap":
         check_masks(found.masks, expected.masks)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A checkpoint, its config and an image, as files."""
+    checkpoint, config, image = (tmp_path / name for name in ("m.pth", "m.py", "i.png"))
+    save_checkpoint(checkpoint)
+    checkpoint_config(checkpoint).dump(config)
+    cv2.imwrite(str(image), IMAGE)
+    return checkpoint, config, image
+
+
+def test_tools_take_the_gpu_that_there_is(gpu, files, tmp_path):
+    checkpoint, config, image = map(str, files)
+    read = dict(
+        picture_sheet=[config, checkpoint, "sheet.png"],
+        threshold_sweep=[config, checkpoint, "--out", str(tmp_path / "sweep")],
+    )
+    for name, arguments in read.items():
+        args = load_tool(name).parse_args(arguments)
+        args = args[0] if isinstance(args, tuple) else args
+        assert args.device == "cuda:0", name
+    demo, views = tmp_path / "demo", tmp_path / "views"
+    assert load_tool("image_demo").main([checkpoint, image, "--out", str(demo)]) == 0
+    (record,) = json.loads((demo / "predictions.json").read_text())
+    assert len(record["detections"]) > 0
+    for name in ("embedding_view", "coupling_maps"):
+        load_tool(name).main([config, checkpoint, str(views / name), "--images", image])
+        assert list((views / name).glob("*.png"))
 
 
 def test_masks_are_encoded_and_read_where_they_lie(gpu):

@@ -151,17 +151,6 @@ def test_a_missing_config_and_a_missing_gpu(benchmark, config, capsys, monkeypat
     assert "no.py is not a file" in capsys.readouterr().err
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_the_gpu(config, tmp_path, capsys):
-    arguments = ("--device", "cuda", "--size", 64, 64, "--runs", 2, "--amp", "--instances", 5)
-    command("benchmark")(config, *arguments, "--memory", "--out", tmp_path / "out")
-    assert torch.cuda.get_device_name() in capsys.readouterr().out
-    content = json.loads((tmp_path / "out" / "benchmark.json").read_text())
-    assert content["detectors"][0]["total_ms"]["minimum"] > 0
-    assert content["detectors"][0]["memory"]["whole"] > 0
-
-
 def test_the_mask_stage_alone(tmp_path, capsys):
     out = tmp_path / "masks.json"
     small = ("--size", 64, 96, "--instances", 3, "--runs", 2, "--warmup", 0, "--json", out)

@@ -103,13 +103,3 @@ def test_the_makefiles_target(settings, python, arguments, installs):
     (line,) = (line for line in planned.splitlines() if "gpu_report.py" in line)
     assert f"{python} tools/gpu_report.py {arguments}" in " ".join(line.split())
     assert ("pip install" in planned) == installs
-
-
-@pytest.mark.slow
-def test_a_real_report_in_small(tmp_path):
-    report("--device", "cpu", "--small", "--out", tmp_path)
-    content = json.loads((tmp_path / "report.json").read_text())
-    assert list(content["parts"]) == list(PARTS)
-    for name, part in content["parts"].items():
-        assert all(table["rows"] for table in part["result"]["tables"]), name
-        assert all(each["expected"] for each in part["result"]["not_measured"]), name
