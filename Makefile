@@ -17,6 +17,8 @@ PYTEST_PROCESSES ?= -n auto --maxprocesses 4 --dist loadfile
 DEVICE ?= cuda
 GPU_OUT ?= work_dirs/gpu_report
 GPU_PYTHON ?= $(BIN)/python
+# A folder of packages that were carried there.
+GPU_PATH ?=
 # More of tools/gpu_report.py's arguments, such as `--parts inference batch`.
 GPU_ARGS ?=
 
@@ -57,11 +59,14 @@ test-slow: $(INSTALLED)
 test-install: $(INSTALLED)
 	$(BIN)/python -m pytest -m install tests/packaging
 
+# The report is written whether or not every test passes.
+gpu: export PYTHONPATH := $(CURDIR):$(GPU_PATH):$(PYTHONPATH)
 gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(INSTALLED))
-	PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(GPU_PYTHON) -m pytest tests/gpu \
-		$(if $(filter cpu,$(DEVICE)),-k pretended,-m gpu)
-	PYTHONPATH="$(CURDIR):$$PYTHONPATH" $(GPU_PYTHON) tools/gpu_report.py --device $(DEVICE) \
-		$(if $(filter cpu,$(DEVICE)),--small) --out $(GPU_OUT) $(GPU_ARGS)
+	@status=0; set -x; \
+	$(GPU_PYTHON) -m pytest tests/gpu $(if $(filter cpu,$(DEVICE)),-k pretended,-m gpu) || status=1; \
+	$(GPU_PYTHON) tools/gpu_report.py --device $(DEVICE) $(if $(filter cpu,$(DEVICE)),--small) \
+		--out $(GPU_OUT) $(GPU_ARGS) || status=1; \
+	exit $$status
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ from ..files import write_bytes, write_json
 from .devices import free_memory
 from .report_parts import PARTS, Part, PartResult, Setup, Table
 from .report_scale import SMALL_IN_WORDS
+from .report_summary import summary
 from .tables import markdown_table
 from .turns import Attempts, NotMeasured
 
@@ -126,6 +127,10 @@ class Report:
             print(f"\n{part_text(name, self.parts[name])}\n", flush=True)
         return failures
 
+    def summary(self) -> Table:
+        """All of it in a few lines."""
+        return summary({name: part.result for name, part in self.parts.items()})
+
     def write(self) -> None:
         """Write both files."""
         parts = {name: part.to_json() for name, part in self.parts.items()}
@@ -149,6 +154,8 @@ class Report:
             sections.append(
                 f"Not measured yet: {', '.join(missing)}. The same command measures them."
             )
+        if (short := self.summary()).rows:
+            sections += ["## In short", table_text(short)]
         sections.append("## Environment")
         sections.append(
             "What the figures below depend on. On a GPU, 'float32' below is with TF32 where it is "
@@ -173,11 +180,15 @@ def run_part(part: Part, setup: Setup) -> StoredPart:
 def part_text(name: str, part: StoredPart) -> str:
     """A part's section in Markdown."""
     sections = [f"## {PARTS[name].title}"]
-    for table in part.result.tables:
-        sections.append(table.meaning)
-        if table.rows:
-            sections.append(markdown_table(table.header, table.rows))
+    sections += [table_text(table) for table in part.result.tables]
     missing = [f"- {each.name}: not measured: {each.reason}" for each in part.result.not_measured]
     if missing:
         sections.append("\n".join(missing))
     return "\n\n".join(sections)
+
+
+def table_text(table: Table) -> str:
+    """A table in Markdown, below what it means."""
+    if not table.rows:
+        return table.meaning
+    return f"{table.meaning}\n\n{markdown_table(table.header, table.rows)}"

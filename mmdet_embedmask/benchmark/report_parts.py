@@ -399,17 +399,21 @@ def _inference_part(mode: InferenceMode) -> Part:
     return Part(title, partial(measure_inference, mode=mode))
 
 
+INFERENCE_PARTS = {
+    "inference": InferenceMode(),
+    "inference-amp": InferenceMode(amp=True),
+    "batch": InferenceMode(batch=1),
+    "batch-amp": InferenceMode(batch=1, amp=True),
+    "inference-compiled": InferenceMode(compile=True),
+    "batch-compiled": InferenceMode(batch=1, compile=True),
+}
+
 PARTS = {
     "ceilings": Part("What the machine can do", measure_machine),
     "float64": Part("What float64 costs EmbedMask", measure_float64),
     "masks": Part("The mask stage alone", measure_masks),
-    "inference": _inference_part(InferenceMode()),
-    "inference-amp": _inference_part(InferenceMode(amp=True)),
     "training": Part("Training, float32", partial(measure_training, amp=False)),
     "training-amp": Part("Training, mixed precision", partial(measure_training, amp=True)),
-    "batch": _inference_part(InferenceMode(batch=1)),
-    "batch-amp": _inference_part(InferenceMode(batch=1, amp=True)),
-    "inference-compiled": _inference_part(InferenceMode(compile=True)),
-    "batch-compiled": _inference_part(InferenceMode(batch=1, compile=True)),
+    **{name: _inference_part(mode) for name, mode in INFERENCE_PARTS.items()},
 }
 """By name, in the order in which they are measured: what takes long comes last."""

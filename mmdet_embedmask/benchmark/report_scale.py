@@ -6,7 +6,7 @@ from typing import Any
 
 from .training_steps import TrainingBatch
 
-EMBED_MASK, FCOS, COND_INST = "EmbedMask", "FCOS", "CondInst"
+EMBED_MASK, FUSED, FCOS, COND_INST = "EmbedMask", "EmbedMask fused", "FCOS", "CondInst"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def detectors(configs: Path) -> tuple[Detector, ...]:
         ),
         Detector(EMBED_MASK, str(configs / "embedmask_r50_fpn_1x_coco.py"), SMALL_RESNET),
         Detector(
-            "EmbedMask fused",
+            FUSED,
             str(configs / "embedmask_fused_r50_fpn_ms-1x_coco.py"),
             SMALL_RESNET,
         ),

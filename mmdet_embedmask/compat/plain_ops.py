@@ -118,11 +118,14 @@ def _roi_align(
             "RoIAlign needs torchvision or compiled MMCV. Install the torchvision made for your "
             f"torch (pip install torchvision). {COMPILED_MMCV_CURE}"
         )
+    dtype = features.dtype
+    if dtype == torch.bfloat16:  # torchvision has no kernel of it for a CPU
+        features = features.float()
     size = (aligned_height, aligned_width)
     pooled: Tensor = ops.roi_align(
         features, rois.to(features.dtype), size, spatial_scale, sampling_ratio, aligned
     )
-    return pooled
+    return pooled.to(dtype)
 
 
 def torchvision_ops() -> ModuleType | None:

@@ -96,6 +96,8 @@ def roi_align_in_torch(
     features: Tensor, rois: Tensor, size, scale: float, sampling: int, aligned: bool
 ) -> Tensor:
     """What torchvision.ops.roi_align computes, one region and one sample at a time."""
+    if features.dtype == torch.bfloat16:
+        raise NotImplementedError("roi_align_forward_kernel not implemented for 'BFloat16'")
     if rois.dtype != features.dtype:
         raise RuntimeError("Expected tensor for argument #1 'input' to have the same type")
     return torch.stack([_pool(features, roi, size, scale, sampling, aligned) for roi in rois])
@@ -213,7 +215,17 @@ def test_roi_align_backward_adds_the_adjoint_of_the_forward(fake_torchvision):
 
 
 def test_roi_align_takes_rois_of_another_type(fake_torchvision):
-    assert pooled(torch.ones(2, 1, 8, 8).bfloat16(), ROIS, **HOW).dtype == torch.bfloat16
+    assert pooled(torch.ones(2, 1, 8, 8).double(), ROIS, **HOW).dtype == torch.float64
+
+
+def test_roi_align_of_bfloat16_is_computed_in_float32(fake_torchvision):
+    features = torch.randn(2, 1, 8, 8).bfloat16()
+    output = pooled(features, ROIS, **HOW)
+    assert torch.equal(output, pooled(features.float(), ROIS, **HOW).bfloat16())
+    empty, wide, narrow = torch.zeros(0), torch.zeros(2, 1, 8, 8), torch.zeros_like(features)
+    roi_align_backward(output.float(), ROIS, empty, empty, wide, **HOW)
+    roi_align_backward(output, ROIS, empty, empty, narrow, **HOW)
+    assert torch.equal(narrow, wide.bfloat16()) and narrow.any()
 
 
 def test_roi_align_without_torchvision_says_what_to_install(no_torchvision):

@@ -21,6 +21,8 @@ def parts(monkeypatch):
         return lambda setup: PartResult([table], str(setup.scale.size), missing.get(name, []))
 
     monkeypatch.setattr(gpu_report, "free_memory", lambda: None)
+    short = Table("In short.", ["", "EmbedMask"], [["parts", "2"]])
+    monkeypatch.setattr(gpu_report, "summary", lambda results: short)
     for name in PARTS:
         monkeypatch.setitem(PARTS, name, Part(f"Part {name}", measure(name)))
     return missing
@@ -36,7 +38,12 @@ def report(*arguments):
 
 def test_all_parts_of_a_cpu_in_small(parts, tmp_path, capsys):
     report("--device", "cpu", "--small", "--out", tmp_path)
-    assert f"The report is {tmp_path / 'report.md'}" in capsys.readouterr().out
+    last = capsys.readouterr().out.splitlines()[-7:]
+    assert last[0] == "In short." and [cell.strip() for cell in last[4].split("|")[1:3]] == [
+        "parts",
+        "2",
+    ]
+    assert last[-1] == f"The report is {tmp_path / 'report.md'}"
     content = json.loads((tmp_path / "report.json").read_text())
     assert list(content["parts"]) == list(PARTS)
     assert {part["result"]["figures"] for part in content["parts"].values()} == {"(128, 160)"}
