@@ -38,7 +38,8 @@ class Gpu:
 def real_gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     """A CUDA device, whose convolutions and products are of full precision."""
     if not torch.cuda.is_available():
-        pytest.fail("torch finds no CUDA device here: take make gpu DEVICE=cpu")
+        # All of them would fail.
+        pytest.exit("torch finds no CUDA device here: take make gpu DEVICE=cpu", returncode=1)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
     return Gpu(counted_waits, is_real=True)
