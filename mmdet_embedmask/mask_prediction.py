@@ -48,7 +48,6 @@ MAX_CELLS_GPU = 2**22
 """The same on a GPU, where every part costs launches and synchronisations: 100 instances at
 800 x 1333 are one part."""
 
-
 MAX_AXES = 128
 """Axes of masks that are kept for images of the same size: about 100 KB each at 1333 pixels."""
 
@@ -247,7 +246,9 @@ def _draw_masks(
     # All full ones lie inside the image. Tiles of ones to copy would be as large as the masks.
     height, width = (side - side % TILE for side in masks.shape[1:])
     if height and width:
-        _tile_grid(masks[:, :height, :width], TILE, TILE)[full.nonzero().unbind(dim=1)] = True
+        inside = _tile_grid(masks[:, :height, :width], TILE, TILE)
+        # Not Python's True, which the host would bring to a GPU.
+        inside[full.nonzero().unbind(dim=1)] = masks.new_ones(())
     write = _write_tiles if masks.device.type == "cpu" else _write_pixels
     for tiles, values in border_masks(probability, border.nonzero(), rows, columns, mask_thr):
         write(masks, tiles, values)

@@ -47,14 +47,8 @@ class TiledAxis:
     inside: Tensor
 
     def to(self, device: torch.device) -> "TiledAxis":
-        """The same on another device; the host does not wait until it is there."""
-
-        def move(tensor: Tensor) -> Tensor:
-            # From other memory a GPU copies only while the host waits.
-            held = tensor.pin_memory() if device.type == "cuda" else tensor
-            return held.to(device, non_blocking=True)
-
-        moved = move(self.weights), move(self.cells), move(self.inside)
+        """The same on another device."""
+        moved = (each.to(device) for each in (self.weights, self.cells, self.inside))
         return TiledAxis(self.size, self.num_cells, *moved)
 
 

@@ -91,6 +91,9 @@ class _Requests(TorchFunctionMode):
             return torch.tensor(data, dtype=dtype, **kwargs).to(_as_meta(device or "cpu"))
         if func in (Tensor.__getitem__, Tensor.__setitem__) and isinstance(args[0], GpuTensor):
             args = (args[0], _lists_on_gpu(args[1]), *args[2:])
+        # Torch makes a tensor of the host of a number that is set.
+        if func is Tensor.__setitem__ and not isinstance(args[2], Tensor):
+            args = (*args[:2], torch.tensor(args[2], dtype=args[0].dtype))
         if func is not torch.device:
             args = tuple(map(_as_meta, args))
         return func(*args, **{name: _as_meta(value) for name, value in kwargs.items()})
@@ -167,10 +170,12 @@ def _waits(func: Any, args: Any, kwargs: Any, on_gpu: list[bool]) -> bool:
             raise RuntimeError("a copy to the host that nobody waits for is read too early")
         return leaves and not kwargs.get("non_blocking")
     if func is aten.copy_.default:
-        number = len(on_gpu) == 2 and not on_gpu[1] and args[1].dim() == 0
-        return len(set(on_gpu)) == 2 and not number
+        return len(set(on_gpu)) == 2
     if func is aten.repeat_interleave.Tensor:
         return kwargs.get("output_size") is None
+    if func is aten.index_put_.default and not isinstance(args[2], GpuTensor):
+        # A number of the host: masked_fill_ where one mask says where, else it is brought there.
+        return not (len(args[1]) == 1 and args[1][0].dtype == torch.bool)
     if func in INDEXING:
         return any(
             index is not None

@@ -104,6 +104,13 @@ def test_modules_move_and_learn(waits):
         (lambda x: torch.ones(2).to(x.device), 1),
         (lambda x: x.repeat_interleave(x.long()), 1),
         (lambda x: x.unique(), 1),
+        (lambda x: x.__setitem__(0, 5), 1),
+        (lambda x: x.__setitem__(torch.zeros_like(x).long(), 5), 1),
+        (lambda x: x.__setitem__(torch.zeros_like(x).long(), x + 1), 0),
+        (lambda x: x.__setitem__(slice(0, 1), x.new_ones(1)), 0),
+        (lambda x: x.__setitem__(slice(None), 5), 0),
+        (lambda x: x.__setitem__(x > 1, 5), 0),
+        (lambda x: x.__setitem__(x > 1, x[:1]), 1),
         (lambda x: torch.ones(2).pin_memory().to(x.device, non_blocking=True), 0),
         (lambda x: x.repeat_interleave(x.long(), output_size=3), 0),
         (lambda x: x.where(x > 0, 0).sort().values.argmax(), 0),
@@ -122,6 +129,7 @@ def test_the_place_is_named(waits):
     from mmdet_embedmask.mask_prediction import MaskRecipe, masks_at_mask_stride
 
     probability = torch.rand(1, 8, 8).to("cuda")
+    masks_at_mask_stride(probability, (32, 32), (32, 32), MaskRecipe(0.5))
     waits.clear()
     masks_at_mask_stride(probability, (32, 32), (32, 32), MaskRecipe(0.5))
     assert len(waits) == 2 and all("nonzero" in place for place in waits)

@@ -104,7 +104,8 @@ def measure_ceilings(device: str, copied: int, side: int) -> Ceilings:
     del source, target
     speeds = []
     for dtype in (torch.float32, torch.float64):
-        matrix = torch.ones(side, side, dtype=dtype, device=device)
+        # Not of one value, with which a GPU is cooler and quicker.
+        matrix = torch.rand(side, side, dtype=dtype, device=device)
         with without_tf32():
             product_ms = milliseconds_each(partial(torch.mm, matrix, matrix), device)
         speeds.append(2 * side**3 / product_ms * 1000)

@@ -337,8 +337,8 @@ def measure_training(setup: Setup, amp: bool) -> PartResult:
     meaning = (
         f"{batch.images} images of {_by(batch.size)} with {batch.instances} objects each: seconds "
         f"of an iteration, median (lowest to highest) of {scale.training_runs} in turns after "
-        f"{scale.training_warmup}; as a multiple of CondInst; peak GPU memory beyond model, "
-        "optimizer and batch."
+        f"{scale.training_warmup}; as a multiple of CondInst; peak GPU memory beyond model "
+        "and optimizer."
     )
     header = ["detector", "s / iteration", "of CondInst", "peak memory (GB)"]
     return PartResult([Table(meaning, header, rows)], figures, attempts.not_measured)

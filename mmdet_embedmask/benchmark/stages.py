@@ -1,7 +1,7 @@
 """Where inference spends its time: a detector's own methods, with a clock between them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Protocol
@@ -104,17 +104,22 @@ def watched_methods(model: BaseModel, watch: StageWatch) -> Iterator[None]:
 
     Not within compiled code, which would be compiled anew for every watch.
     """
-    wrapped = []
-    for path, method, stage in TIMED_METHODS:
-        module = _module(model, path)
-        if hasattr(module, method) and not _is_within_compiled(model, path, method):
-            setattr(module, method, _watched(getattr(module, method), stage, watch))
-            wrapped.append((module, method))
-    try:
+    with ExitStack() as stack:
+        for path, method, stage in TIMED_METHODS:
+            module = _module(model, path)
+            if hasattr(module, method) and not _is_within_compiled(model, path, method):
+                watched = _watched(getattr(module, method), stage, watch)
+                # Afterwards the class's method serves again, or what stood before it: compiled.
+                stack.callback(_restore, module, method, vars(module).get(method))
+                setattr(module, method, watched)
         yield
-    finally:
-        for module, method in wrapped:
-            delattr(module, method)
+
+
+def _restore(module: Any, method: str, own: Any) -> None:
+    if own is None:
+        delattr(module, method)
+    else:
+        setattr(module, method, own)
 
 
 def _module(model: BaseModel, path: str) -> Any:

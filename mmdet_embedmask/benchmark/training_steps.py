@@ -73,6 +73,12 @@ class TrainingBatch:
         )
 
 
+LOSS_SCALE = 1.0
+"""Of mixed precision at the start. MMEngine's own, 65536, makes untrained detectors' gradients
+overflow, and an optimizer that skips its step is not what is timed. Weights do not move, so that
+nothing is lost if a gradient vanishes."""
+
+
 @dataclass(frozen=True)
 class TrainingSpec:
     """A detector and how it is trained.
@@ -124,6 +130,8 @@ class Trainer:
             if spec.amp:
                 wrapper = CpuAmpOptimWrapper if spec.device == "cpu" else AmpOptimWrapper
                 loaded.optim_wrapper.type = wrapper
+                if spec.device != "cpu":
+                    loaded.optim_wrapper.loss_scale = dict(init_scale=LOSS_SCALE)
             self.optimizer: OptimWrapper = build_optim_wrapper(self.model, loaded.optim_wrapper)
         # Weights stay as they are: every step does the same work.
         for group in self.optimizer.optimizer.param_groups:
@@ -136,11 +144,17 @@ class Trainer:
         """One iteration: losses, gradients and the optimizer's step.
 
         Raises:
-            ValueError: if a loss is not finite.
+            ValueError: if a loss is not finite, or gradients of half precision overflow.
         """
         # The data preprocessor pads masks in place.
         samples = [sample.clone() for sample in self.batch["data_samples"]]
+        scaler = getattr(self.optimizer, "loss_scaler", None)
+        scale = scaler.get_scale() if scaler else 0.0
         losses = self.model.train_step(dict(self.batch, data_samples=samples), self.optimizer)
+        if scaler and scaler.get_scale() < scale:
+            raise ValueError(
+                f"gradients of {type(self.model).__name__} overflow: no step was taken"
+            )
         for name, value in losses.items():
             if not torch.as_tensor(value).isfinite().all():
                 raise ValueError(f"{name} of {type(self.model).__name__} is {value}")

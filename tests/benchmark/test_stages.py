@@ -222,9 +222,10 @@ def test_methods_are_restored_after_an_error():
 
 def test_nothing_is_watched_within_compiled_code():
     """It would be compiled anew for every watch; RTMDet-Ins has such a mask head."""
+    compiled = torch.compile(lambda: None, backend="eager")
     model = nn.Module()
     model.bbox_head = nn.Module()
-    model.bbox_head.forward = torch.compile(lambda: None, backend="eager")
+    model.bbox_head.forward = compiled
     model.bbox_head.mask_head = nn.Module()
     model.mask_head = nn.Module()
     with watched_methods(model, Recorder()):
@@ -233,9 +234,27 @@ def test_nothing_is_watched_within_compiled_code():
         ]
         assert "forward" not in vars(model.bbox_head.mask_head)
     assert watched == ["bbox_head", "mask_head"]
-    # The compiled function is back.
-    with watched_methods(model, Recorder()):
-        assert "forward" in vars(model.bbox_head)
+    assert model.bbox_head.forward is compiled and "forward" not in vars(model.mask_head)
+
+
+def test_every_run_of_a_compiled_detector_is_compiled():
+    ran = []
+
+    def backend(graph, inputs):
+        def run(*args):
+            ran.append(len(ran))
+            return graph.forward(*args)
+
+        return run
+
+    model = build_model().eval()
+    model.mask_head.forward = torch.compile(model.mask_head.forward, backend=backend)
+    subject = subject_of(model, resized_batch(1))
+    counts = []
+    for _ in range(3):
+        time_once(subject)
+        counts.append(len(ran))
+    assert 0 < counts[0] < counts[1] < counts[2]
 
 
 def test_how_much_of_the_image_a_mask_covers():

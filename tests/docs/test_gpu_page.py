@@ -7,7 +7,9 @@ import pytest
 from doc_pages import ROOT
 
 PAGE = ROOT / "docs" / "gpu.md"
-ASKS = re.compile(r"is_cuda|device\.type|torch\.cuda|\.cpu\(\)|pin_memory|get_device_name")
+ASKS = re.compile(
+    r"is_cuda|device\.type|torch\.cuda|\.cpu\(\)|pin_memory|get_device_name|device [!=]= \"c"
+)
 """What a line says that asks where it runs, or brings something to the host."""
 
 

@@ -7,7 +7,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.optim import build_optim_wrapper
-from on_both import check_equal, check_masks, to
+from on_both import check_masks, check_near, on_both, to
 from pycocotools import mask as coco_mask
 from tiny import SYSTEMS, build_system, data_batch, total_loss, views_of
 from torch import nn
@@ -20,10 +20,11 @@ ALL_SYSTEMS = ("both", *SYSTEMS)
 SCORE_GAP = 5e-5
 """Detections of the tests differ by more in score, so that rounding does not change their order."""
 
-WAITS_OF_PREDICTION = 25
-"""Times that the host waits for the GPU in the inference of an image. Of them 2 are of the masks
-(3 of run lengths), 2 of the stand-in's NMS; the others are MMDetection's: 10 to choose candidates
-of five levels, 8 for NMS and small boxes, the rest to bring image and numbers to the GPU."""
+WAITS_OF_PREDICTION = 28
+"""Times that the host waits for the GPU in the inference of an image, at most. Of them 2 are of the
+masks (3 of run lengths), 2 of the stand-in's NMS; the others are MMDetection's: 10 to choose
+candidates of five levels, 8 for NMS and small boxes, the rest to bring image and numbers there.
+25 were counted on the pretended GPU."""
 
 WAITS_OF_TRAINING = 35
 """The same of an image in a training step, loss and gradients."""
@@ -31,8 +32,6 @@ WAITS_OF_TRAINING = 35
 LOSS_TOLERANCE = 1e-4
 AMP_TOLERANCE = 0.03
 """Relative, of losses in half precision, of which numbers have three digits."""
-GRADIENT_TOLERANCE = 1e-3
-"""Relative, of the norm of a parameter's gradient."""
 
 
 def detector(system, **test_cfg):
@@ -74,7 +73,10 @@ def test_outputs_of_the_network(gpu, system):
     model = detector(system)
     inputs = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
-        check_equal(lambda x: model.to(x.device)(x, mode="tensor"), inputs)
+        expected, found = on_both(lambda x: model.to(x.device)(x, mode="tensor"), inputs)
+    assert len(expected.values) == 26
+    for value, wanted in zip(found.values, expected.values, strict=True):
+        check_near(value, wanted)
 
 
 @pytest.mark.parametrize(
@@ -163,9 +165,7 @@ def test_losses_and_gradients(gpu, system, counts):
     losses, gradients = losses_and_gradients(model, "cuda", counts)
     assert losses == pytest.approx(expected, rel=LOSS_TOLERANCE, abs=1e-6)
     for name, gradient in gradients.items():
-        wanted = expected_gradients[name]
-        error = (gradient - wanted).norm()
-        assert error <= GRADIENT_TOLERANCE * wanted.norm() + 1e-6, (name, error, wanted.norm())
+        check_near(gradient, expected_gradients[name])
 
 
 def test_the_host_waits_a_known_number_of_times_in_training(gpu):
@@ -179,7 +179,7 @@ def three_steps(system, device, wrapper):
     torch.manual_seed(0)
     model = build_system(system).train().to(device)
     optimizer = dict(type="SGD", lr=0.002, momentum=0.9)
-    options = dict(loss_scale="dynamic") if wrapper == "AmpOptimWrapper" else {}
+    options = dict(loss_scale=dict(init_scale=1.0)) if wrapper == "AmpOptimWrapper" else {}
     wrapper = build_optim_wrapper(model, dict(type=wrapper, optimizer=optimizer, **options))
     return [float(model.train_step(data_batch([3, 2]), wrapper)["loss"]) for _ in range(3)]
 

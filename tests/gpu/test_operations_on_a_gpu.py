@@ -84,7 +84,8 @@ def test_the_focal_loss_of_half_precision(gpu):
         plain_ops.sigmoid_focal_loss_forward(x, target, x.new_zeros(0), output, 2.0, 0.25)
         return output.float()
 
-    (loss,) = check_equal(focal_loss, logits, torch.arange(50) % 7)
+    # Three digits.
+    (loss,) = check_equal(focal_loss, logits, torch.arange(50) % 7, rtol=1e-3, atol=1e-3)
     assert loss.max() > 1
 
 
