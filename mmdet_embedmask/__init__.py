@@ -12,7 +12,7 @@ Beside that, the import changes this in the process, and nothing else:
 """
 
 # ruff: noqa: E402, I001  (the order matters, see the comments)
-from .compat.environment import check_environment
+from .compat.versions import check_environment
 
 # First of all: it imports none of the packages that it looks for.
 check_environment()
@@ -26,9 +26,8 @@ install_checkpoint_loader()
 
 from .data.coco_dataset import CocoDatasetByName, CocoMetricByName
 from .embed_mask import EmbedMask
-from .heads import EmbedMaskATSSHead, EmbedMaskHead, PixelEmbedHead
+from .heads import EmbedMaskATSSHead, EmbedMaskHead, PixelEmbedHead, SemanticBranch
 from .hooks import AtomicCheckpointHook, EmbeddingVisualizationHook, SetupCheckHook
-from .layers import SemanticBranch
 from .losses import LovaszHingeLoss
 from .tta import EmbedMaskTTAModel
 from .version import __version__

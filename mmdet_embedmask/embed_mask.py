@@ -7,7 +7,7 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from torch import Tensor
 
-from .validation import check_heads_agree, check_test_cfg
+from .options import check_heads_agree, check_test_cfg
 
 
 @MODELS.register_module()

@@ -8,9 +8,9 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from .embed_mask import EmbedMask
+from .functional.mask_prediction import MaskRecipe, masks_at_mask_stride
+from .functional.resize import MaskResize
 from .heads.detection_boxes import exclusive_boxes
-from .mask_prediction import MaskRecipe, masks_at_mask_stride
-from .resize_matrix import MaskResize
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmdet_embedmask.mask_prediction import MaskRecipe
+from mmdet_embedmask.functional.mask_prediction import MaskRecipe
 
 RECIPES = [
     MaskRecipe(0.52),

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map
 
-from mmdet_embedmask.mask_prediction import _axis
+from mmdet_embedmask.functional.mask_prediction import _axis
 
 CUDA = torch.device("cuda", 0)
 # What torch itself takes them for: a device that a torch without CUDA knows, too.

@@ -10,7 +10,7 @@ from runs import CONFIGS
 from torch import Tensor
 
 from mmdet_embedmask.conversion.official import to_official
-from mmdet_embedmask.detector import build_detector
+from mmdet_embedmask.loading import build_detector
 
 Shapes = dict[str, tuple[tuple[int, ...], torch.dtype]]
 

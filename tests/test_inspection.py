@@ -1,7 +1,7 @@
 import torch
 from tiny import build_model, data_batch
 
-from mmdet_embedmask.coupling import coupled_probabilities
+from mmdet_embedmask.functional.coupling import coupled_probabilities
 from mmdet_embedmask.inspection import inspect_batch
 
 

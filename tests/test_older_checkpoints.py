@@ -8,8 +8,8 @@ import torch
 from mmdet.structures import DetDataSample
 from tiny import build_model
 
-from mmdet_embedmask.detector import build_detector, checkpoint_config
 from mmdet_embedmask.layers import rename_older
+from mmdet_embedmask.loading import build_detector, checkpoint_config
 
 STORED = Path(__file__).parent / "checkpoints"
 

@@ -12,11 +12,11 @@ import torch
 from golden_figures import sampled
 from golden_table1 import PADDED, STRIDES, build_heads, ground_truth, levels, metas
 
-from mmdet_embedmask.coupling import coupled_probabilities, squared_distance
+from mmdet_embedmask.functional.coupling import coupled_probabilities, squared_distance
+from mmdet_embedmask.functional.geometry import cell_positions
+from mmdet_embedmask.functional.lovasz_hinge import lovasz_hinge
+from mmdet_embedmask.functional.mask_targets import mask_stride_targets
 from mmdet_embedmask.heads import embed_mask_head
-from mmdet_embedmask.layers import cell_positions
-from mmdet_embedmask.losses import lovasz_hinge
-from mmdet_embedmask.mask_targets import mask_stride_targets
 
 F64, F32 = torch.float64, torch.float32
 HEAD_TOLERANCE = {F64: 1e-10, F32: 2e-5}

@@ -13,10 +13,9 @@ from golden_table2 import (
 )
 from golden_weights import golden_weights
 
+from mmdet_embedmask.functional.geometry import POSITION_UNIT, cell_positions
+from mmdet_embedmask.functional.mask_targets import semantic_targets
 from mmdet_embedmask.heads.ground_truth import ground_truth_masks
-from mmdet_embedmask.layers import cell_positions
-from mmdet_embedmask.layers.positions import POSITION_UNIT
-from mmdet_embedmask.mask_targets import semantic_targets
 
 # The figures are float64; float32 deviates by up to 5e-6 (their README), and sums of it by more.
 PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 5e-5)]

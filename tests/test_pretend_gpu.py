@@ -126,7 +126,7 @@ def test_waiting_is_counted(waits, wait, times):
 
 
 def test_the_place_is_named(waits):
-    from mmdet_embedmask.mask_prediction import MaskRecipe, masks_at_mask_stride
+    from mmdet_embedmask.functional.mask_prediction import MaskRecipe, masks_at_mask_stride
 
     probability = torch.rand(1, 8, 8).to("cuda")
     masks_at_mask_stride(probability, (32, 32), (32, 32), MaskRecipe(0.5))

@@ -26,8 +26,8 @@ from mmdet_embedmask.benchmark.accuracy import (
     use_data_set,
 )
 from mmdet_embedmask.benchmark.training_runs import finished_run, run_training, write_finished
-from mmdet_embedmask.detector import load_config
 from mmdet_embedmask.files import write_bytes, write_json
+from mmdet_embedmask.loading import load_config
 
 TOOLS = Path(__file__).resolve().parent
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from mmengine.config import DictAction
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.data.config_check import check_config_data
-from mmdet_embedmask.detector import load_config
+from mmdet_embedmask.checks.config import check_config_data
+from mmdet_embedmask.loading import load_config
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,10 +16,10 @@ import numpy as np
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import files
-from mmdet_embedmask.detector import load_config
+from mmdet_embedmask.evaluation.matching import mean_iou
+from mmdet_embedmask.loading import load_config
 from mmdet_embedmask.visualization import cli
 from mmdet_embedmask.visualization.comparison import Candidate, comparison, instance_ious
-from mmdet_embedmask.visualization.matching import mean_iou
 from mmdet_embedmask.visualization.sheet_rows import dataset_row
 
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"--names {args.names[0]} {args.names[1]}: give two different names")
     configs = [load_config(config, args.cfg_options) for config, _ in paths]
     source, indices = cli.open_source(parser, args, configs[0], annotated=True)
-    from mmdet_embedmask.visualization.images import class_names
+    from mmdet_embedmask.inputs.images import class_names
 
     if class_names(configs[1]) != source.class_names:
         parser.error(

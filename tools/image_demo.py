@@ -21,14 +21,10 @@ import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's opera
 from mmdet_embedmask.files import file_identity, picture_name, write_png
 from mmdet_embedmask.inference import cli
 from mmdet_embedmask.inference.draw import Style, draw_detections
-from mmdet_embedmask.inference.image_results import (
-    ImageResult,
-    SkippedFile,
-    predict_files,
-)
+from mmdet_embedmask.inference.image_results import ImageResult, SkippedFile, predict_files
 from mmdet_embedmask.inference.json_lines import JsonLines, lines_to_json
-from mmdet_embedmask.inference.reading import displayable
-from mmdet_embedmask.inference.sources import expand_inputs
+from mmdet_embedmask.inputs.reading import displayable
+from mmdet_embedmask.inputs.sources import expand_inputs
 
 
 def parse_args(

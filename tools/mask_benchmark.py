@@ -17,9 +17,9 @@ import torch
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask.benchmark.devices import add_device_option, device_name
 from mmdet_embedmask.benchmark.mask_stage import MaskStage, mask_stage_memory, time_mask_stages
-from mmdet_embedmask.benchmark.tables import markdown_table
 from mmdet_embedmask.files import write_json
-from mmdet_embedmask.mask_prediction import MaskRecipe
+from mmdet_embedmask.functional.mask_prediction import MaskRecipe
+from mmdet_embedmask.tables import markdown_table
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

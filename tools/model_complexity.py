@@ -13,9 +13,9 @@ from mmengine.config import DictAction
 import mmdet_embedmask  # before MMDetection: it serves MMCV's operations
 from mmdet_embedmask.benchmark.complexity import FLOPS_MEANING, PARTS, Complexity, analyze
 from mmdet_embedmask.benchmark.detectors import MIN_SIZE, load_detector_config
-from mmdet_embedmask.benchmark.tables import markdown_table
-from mmdet_embedmask.detector import build_detector
 from mmdet_embedmask.files import write_json
+from mmdet_embedmask.loading import build_detector
+from mmdet_embedmask.tables import markdown_table
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

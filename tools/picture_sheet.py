@@ -11,8 +11,8 @@ import torch
 from mmengine.config import DictAction
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.detector import build_detector, load_config
 from mmdet_embedmask.files import write_png
+from mmdet_embedmask.loading import build_detector, load_config
 from mmdet_embedmask.visualization.sheet import picture_sheet
 from mmdet_embedmask.visualization.sheet_rows import dataset_row, spread_indices
 from mmdet_embedmask.visualization.style import MIN_TILE
@@ -49,7 +49,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict, draw and write."""
     args = parse_args(argv)
-    from mmdet_embedmask.visualization.images import config_dataset
+    from mmdet_embedmask.inputs.images import config_dataset
 
     config = load_config(args.config, args.cfg_options)
     model = build_detector(config, args.checkpoint, args.device)

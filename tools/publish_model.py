@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.detector import checkpoint_config
+from mmdet_embedmask.inputs.images import open_images
+from mmdet_embedmask.loading import checkpoint_config
 from mmdet_embedmask.release.folder import ZooFacts, publish
 from mmdet_embedmask.release.verification import verify
-from mmdet_embedmask.visualization.images import open_images
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -15,8 +15,6 @@ from mmengine.runner import Runner
 from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask.benchmark.tables import markdown_table
-from mmdet_embedmask.detector import build_detector, load_config
 from mmdet_embedmask.evaluation.threshold_sweep import (
     FIGURES,
     best_threshold,
@@ -26,6 +24,8 @@ from mmdet_embedmask.evaluation.threshold_sweep import (
     sweep_thresholds,
 )
 from mmdet_embedmask.files import write_json
+from mmdet_embedmask.loading import build_detector, load_config
+from mmdet_embedmask.tables import markdown_table
 from mmdet_embedmask.visualization.cli import check_embed_mask
 from mmdet_embedmask.visualization.sweep_plot import sweep_figure, write_figure
 

@@ -15,7 +15,6 @@ import torch
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask.benchmark.devices import add_device_option, device_name
-from mmdet_embedmask.benchmark.tables import markdown_table
 from mmdet_embedmask.benchmark.training_steps import (
     TrainingBatch,
     TrainingSpec,
@@ -23,6 +22,7 @@ from mmdet_embedmask.benchmark.training_steps import (
     training_memory,
 )
 from mmdet_embedmask.files import write_json
+from mmdet_embedmask.tables import markdown_table
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -27,11 +27,7 @@ from mmdet_embedmask.inference.draw import draw_detections
 from mmdet_embedmask.inference.json_lines import JsonLines
 from mmdet_embedmask.inference.unfinished import named_when_finished
 from mmdet_embedmask.inference.video_file import CODECS, VideoFile
-from mmdet_embedmask.inference.video_results import (
-    FrameResult,
-    frames_to_come,
-    predict_frames,
-)
+from mmdet_embedmask.inference.video_results import FrameResult, frames_to_come, predict_frames
 from mmdet_embedmask.inference.video_source import VideoSource
 from mmdet_embedmask.inference.window import check_display, show
 

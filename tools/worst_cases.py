@@ -11,11 +11,11 @@ from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import files
-from mmdet_embedmask.detector import load_config
+from mmdet_embedmask.evaluation.verdict import Verdict, judge, rank
+from mmdet_embedmask.loading import load_config
 from mmdet_embedmask.visualization import cli
 from mmdet_embedmask.visualization.layout import picture_size, resized
 from mmdet_embedmask.visualization.sheet_rows import dataset_row
-from mmdet_embedmask.visualization.verdict import Verdict, judge, rank
 from mmdet_embedmask.visualization.worst_cases import THUMBNAIL, case_picture, worst_cases_page
 
 

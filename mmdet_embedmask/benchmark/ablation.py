@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from mmengine.config import Config
 
-from .tables import markdown_table
+from ..tables import markdown_table
 from .training_runs import BOX_AP, MASK_AP, mean_and_spread
 
 METRICS = (BOX_AP, MASK_AP)

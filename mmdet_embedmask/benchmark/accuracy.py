@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .tables import markdown_table
+from ..tables import markdown_table
 from .training_runs import (
     BOX_AP,
     MASK_AP,

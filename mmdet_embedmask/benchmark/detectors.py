@@ -18,7 +18,7 @@ from mmengine.hub import get_config
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from ..detector import build_detector, load_config
+from ..loading import build_detector, load_config
 from .clocks import clock_for
 from .fixed_instances import candidate_threshold, keep_instances, set_score_thr
 from .stages import Subject

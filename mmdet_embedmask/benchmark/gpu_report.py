@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_bytes, write_json
+from ..tables import markdown_table
 from .devices import free_memory
 from .report_parts import PARTS, Part, PartResult, Setup, Table
 from .report_scale import SMALL_IN_WORDS
 from .report_summary import summary
-from .tables import markdown_table
 from .turns import Attempts, NotMeasured
 
 REPORT, FIGURES = "report.md", "report.json"

@@ -13,10 +13,10 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..layers.positions import POSITION_UNIT
-from ..mask_prediction import MaskRecipe, predict_masks
+from ..functional.dense_masks import dense_masks
+from ..functional.geometry import POSITION_UNIT
+from ..functional.mask_prediction import MaskRecipe, predict_masks
 from .clocks import Clock, clock_for, milliseconds
-from .dense_masks import dense_masks
 from .devices import peak_allocated
 from .resident_memory import in_new_process, peak_of
 from .stages import read_masks

@@ -13,9 +13,9 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from ..coupling import mask_probability, squared_distance
-from ..mask_tiles import find_tiles, tile_axis
-from ..resize_matrix import resize_matrix
+from ..functional.coupling import mask_probability, squared_distance
+from ..functional.mask_tiles import find_tiles, tile_axis
+from ..functional.resize import resize_matrix
 from .clocks import clock_for, milliseconds
 from .mask_stage import MaskStage
 

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..tables import markdown_table
 from .memory import InferenceMemory
 from .stages import STAGES
-from .tables import markdown_table
 
 GIGA = 1e9
 

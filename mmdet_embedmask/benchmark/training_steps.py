@@ -17,7 +17,7 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper, build_optim_wrapper
 from mmengine.structures import InstanceData
 from torch import nn
 
-from ..detector import quiet_logger
+from ..loading import quiet_logger
 from .clocks import Clock, clock_for, milliseconds
 from .detectors import load_detector_config
 from .devices import peak_allocated

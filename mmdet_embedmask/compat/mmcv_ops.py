@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, NoReturn
 
-from mmdet_embedmask.compat import plain_nms, plain_ops
+from . import plain_nms, plain_ops
 
 EXTENSION = "mmcv._ext"
 # Where the stand-in says that it comes from; also how it is told from a compiled module.

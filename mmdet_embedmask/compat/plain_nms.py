@@ -8,7 +8,7 @@ and in which order, is the same. N: boxes.
 import torch
 from torch import Tensor
 
-from mmdet_embedmask.compat.plain_ops import torchvision_ops
+from .plain_ops import torchvision_ops
 
 # Boxes compared at a time: bounds the memory of their overlaps to NMS_BLOCK x N.
 NMS_BLOCK = 128

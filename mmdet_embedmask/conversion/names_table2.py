@@ -3,15 +3,7 @@
 from collections.abc import Collection
 
 from .layout import STAGES, Layout, count, resnet_layers
-from .name_table import (
-    NameTable,
-    affine,
-    batch_norm,
-    batch_norm_convs,
-    fcos_head,
-    scales,
-    weight,
-)
+from .name_table import NameTable, affine, batch_norm, batch_norm_convs, fcos_head, scales, weight
 
 FCOS = "proposal_generator.fcos_head"
 SKIPPED = ("mask_pred.sizes_of_interest", "mask_pred._iter")

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
 
-from ..validation import check_num_classes
+from ..options import check_num_classes
 from ..version import __version__
 from .checks import check_fits
 from .errors import ConversionError

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..coupling import SPATIAL_AWARE_DIM
+from ..functional.geometry import SPATIAL_AWARE_DIM
 from .name_table import NameTable, counters
 
 

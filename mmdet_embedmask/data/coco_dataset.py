@@ -17,11 +17,11 @@ from mmdet.registry import DATASETS, METRICS
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
 
-from .annotation_check import NO_INSTANCE
-from .box_check import Use
-from .category_check import category_ids, check_categories
-from .dataset_check import annotation_problems, dataset_name, reads_coco_files
-from .problems import Problem, ProblemCollector, raise_errors, show, tolerate
+from ..checks.annotation_file import NO_INSTANCE
+from ..checks.box import Use
+from ..checks.category import category_ids, check_categories
+from ..checks.dataset import annotation_problems, dataset_name, reads_coco_files
+from ..checks.problems import Problem, ProblemCollector, raise_errors, show, tolerate
 
 
 class CocoByName(COCO):

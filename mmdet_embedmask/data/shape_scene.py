@@ -5,13 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .shape_drawing import (
-    SHAPE_CLASSES,
-    Mask,
-    background_fill,
-    draw_shape,
-    object_fill,
-)
+from .shape_drawing import SHAPE_CLASSES, Mask, background_fill, draw_shape, object_fill
 
 MIN_SIDE = 32
 """Smallest image height and width in pixels."""

@@ -11,8 +11,8 @@ from mmengine.evaluator import BaseMetric
 
 from ..data.coco_dataset import CocoMetricByName, check_metric_labels
 from ..embed_mask import EmbedMask
+from ..functional.mask_prediction import MaskRecipe, masks_at_mask_stride
 from ..inspection import InspectedImage, inspect_batch
-from ..mask_prediction import MaskRecipe, masks_at_mask_stride
 
 FIGURES = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
 """What CocoMetric says of masks, without its prefix 'coco/segm_'."""

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 
 from ..embed_mask import EmbedMask
-from ..mask_targets import MASK_STRIDE
+from ..functional.geometry import MASK_STRIDE
 from ..version import __version__
 from .nms import onnx_translations
 from .onnx_model import OnnxEmbedMask

@@ -14,9 +14,9 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..assignment import draw_proposals
+from ..functional.assignment import draw_proposals
 from ..layers import EMBEDDINGS, ProposalBranch
-from ..validation import SCORES, check_count, check_embed_dim, check_option, check_positive
+from ..options import SCORES, check_count, check_embed_dim, check_option, check_positive
 from .candidate_scores import NO_CANDIDATE, candidate_scores
 from .detection_boxes import clip_detections, clips_first, ends_inclusive, last_corner
 from .ground_truth import check_ground_truth

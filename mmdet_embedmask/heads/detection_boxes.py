@@ -13,7 +13,7 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..validation import CLIP_BOXES
+from ..options import CLIP_BOXES
 
 
 def clips_first(test_cfg: ConfigDict) -> bool:

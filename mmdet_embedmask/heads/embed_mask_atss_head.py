@@ -13,7 +13,7 @@ from mmdet.models.utils import multi_apply
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from ..assignment import BACKGROUND
+from ..functional.assignment import BACKGROUND
 from .coupled_head import CoupledHead
 from .levels import flatten_levels
 

@@ -10,7 +10,7 @@ from mmdet.structures.bbox import bbox_overlaps
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..assignment import BACKGROUND, best_proposals
+from ..functional.assignment import BACKGROUND, best_proposals
 
 
 def best_fitting_proposals(gt_inds: Tensor, boxes: Tensor, gt_bboxes: Tensor) -> Tensor:

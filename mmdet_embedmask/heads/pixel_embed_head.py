@@ -16,20 +16,20 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..coupling import MASK_UPSAMPLE, Upsample, coupled_probabilities
+from ..functional.coupling import Upsample, coupled_probabilities
+from ..functional.geometry import MASK_STRIDE, MASK_UPSAMPLE, cell_positions
+from ..functional.mask_loss import mask_losses
+from ..functional.mask_prediction import MaskRecipe, crop_to_boxes, predict_masks
+from ..functional.mask_targets import MaskTarget, mask_stride_targets
 from ..layers import (
     EMBEDDINGS,
     PIXEL_TOWERS,
     EmbeddingPrediction,
     SpatialEmbedding,
-    cell_positions,
     part_dims,
     rename_older,
 )
-from ..mask_loss import mask_losses
-from ..mask_prediction import MaskRecipe, crop_to_boxes, predict_masks
-from ..mask_targets import MASK_STRIDE, MaskTarget, mask_stride_targets
-from ..validation import MASK_FORMATS, MASK_RESIZES, check_embed_dim, check_option
+from ..options import MASK_FORMATS, MASK_RESIZES, check_embed_dim, check_option
 from .detection_boxes import ends_inclusive, exclusive_boxes
 from .ground_truth import ground_truth_masks
 

@@ -7,7 +7,7 @@ from typing import get_args
 import torch
 from mmengine.config import DictAction
 
-from ..detector import checkpoint_config, load_config
+from ..loading import checkpoint_config, load_config
 from .draw import Colors, Labels, Style
 from .predictor import Segmentor, open_segmentor
 

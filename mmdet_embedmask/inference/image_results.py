@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ..inputs.reading import UnreadableImageError
 from .coco_results import ImageRecord, image_record
 from .predictor import Segmentor
-from .reading import UnreadableImageError
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from numpy.typing import NDArray
 
-from ..detector import build_detector, is_embed_mask
-from ..visualization.images import class_names
-from .reading import ImageReader, split_pipeline
+from ..inputs.images import class_names
+from ..inputs.reading import ImageReader, split_pipeline
+from ..loading import build_detector, is_embed_mask
 
 
 class Predictor(Protocol):

@@ -1,12 +1,9 @@
 """Network parts that the heads compose."""
 
-from .embedding_prediction import EMBEDDINGS, EmbeddingPrediction, part_dims
+from .embedding import EMBEDDINGS, EmbeddingPrediction, SpatialEmbedding, part_dims
 from .pixel_tower import PIXEL_TOWERS, FusedTower, PlainTower
-from .positions import cell_positions
 from .proposal_branch import ProposalBranch
 from .renamed_weights import rename_older
-from .semantic_branch import SemanticBranch
-from .spatial_embedding import SpatialEmbedding
 
 __all__ = [
     "EMBEDDINGS",
@@ -15,9 +12,7 @@ __all__ = [
     "FusedTower",
     "PlainTower",
     "ProposalBranch",
-    "SemanticBranch",
     "SpatialEmbedding",
-    "cell_positions",
     "part_dims",
     "rename_older",
 ]

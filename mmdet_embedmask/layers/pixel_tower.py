@@ -11,7 +11,7 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ..aligned_bilinear import aligned_bilinear
+from ..functional.resize import aligned_bilinear
 from .initialization import KAIMING_UNIFORM
 
 FUSED_LEVELS = 3

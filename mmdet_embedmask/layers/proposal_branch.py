@@ -9,7 +9,7 @@ from mmcv.cnn import Scale
 from mmengine.model import BaseModule, initialize, normal_init
 from torch import Tensor, nn
 
-from .embedding_prediction import EmbeddingPrediction, part_dims
+from .embedding import EmbeddingPrediction, part_dims
 from .initialization import KAIMING_UNIFORM
 from .renamed_weights import rename_older
 

@@ -24,8 +24,8 @@ import yaml
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
-from ..detector import checkpoint_config, load_config
 from ..files import checkpoint_bytes, write_bytes, write_json
+from ..loading import checkpoint_config, load_config
 from .checkpoint import HASH_DIGITS, release_checkpoint, sha256
 from .environment import describe_environment
 from .model_zoo import NO_LOG, TRAINING_LOG, coco_metrics, metafile_entry, zoo_table

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from ..benchmark.tables import markdown_table
+from ..tables import markdown_table
 
 FOLDER, METAFILE = "configs/embedmask/", "metafile.yml"
 """Of the zoo, from a repository's root, and what is in it."""

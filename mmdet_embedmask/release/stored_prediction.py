@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from ..inference.coco_results import encode_masks
 from ..inference.predictor import PipelinePredictor
-from ..inference.reading import split_pipeline
+from ..inputs.reading import split_pipeline
 
 MAX_BOX_DIFFERENCE = 1.0
 """In pixels. Processors add up in different orders, so that a prediction differs a little."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..visualization.image_source import plain_transforms
-from ..visualization.images import class_names
+from ..inputs.image_source import plain_transforms
+from ..inputs.images import class_names
 from .model_zoo import FOLDER, METAFILE
 
 NOT_THE_MODEL = ("init_cfg", "backend_args")

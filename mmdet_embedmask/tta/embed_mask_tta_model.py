@@ -12,9 +12,9 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..embed_mask import EmbedMask
+from ..functional.run_lengths import RunLengths
 from ..inspection import InspectedImage, inspect_batch
-from ..run_lengths import RunLengths
-from ..validation import check_count
+from ..options import check_count
 from .merged_views import MergedDetections, View, mean_probability, merge_detections
 
 

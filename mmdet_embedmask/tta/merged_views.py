@@ -13,8 +13,7 @@ from mmcv.ops import batched_nms
 from mmdet.structures.bbox import bbox_flip, bbox_overlaps
 from torch import Tensor
 
-from ..mask_resize import probability_at_size
-from ..resize_matrix import MaskResize
+from ..functional.resize import MaskResize, probability_at_size
 
 
 @dataclass(frozen=True)

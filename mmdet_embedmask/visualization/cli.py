@@ -10,12 +10,12 @@ import torch
 from mmengine.config import Config, DictAction
 from tqdm import tqdm
 
-from ..detector import build_detector, is_embed_mask, load_config
+from ..loading import build_detector, is_embed_mask, load_config
 from .sheet_rows import spread_indices
 from .style import MIN_TILE
 
 if TYPE_CHECKING:
-    from .image_source import ImageSource
+    from ..inputs.image_source import ImageSource
 
 
 def make_parser(doc: str | None, num: int | None, tile: int) -> argparse.ArgumentParser:
@@ -95,7 +95,7 @@ def open_source(
         annotated: whether ground truth is needed.
     """
     # Imports MMDetection, which takes seconds: not before the arguments are right.
-    from .images import open_images
+    from ..inputs.images import open_images
 
     if annotated and args.images:
         parser.error("--images has no ground truth to compare with: use --coco and --image-root")

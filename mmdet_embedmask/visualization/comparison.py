@@ -4,10 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..evaluation.matching import (
+    FOUND_IOU,
+    Matrix,
+    iou_text,
+    match,
+    matched_ious,
+    mean_iou,
+    overlap,
+)
 from .colors import neighbor_colors
 from .layout import Image, beside, page, picture_size, resized, titled
 from .legend import legend
-from .matching import FOUND_IOU, Matrix, iou_text, match, matched_ious, mean_iou, overlap
 from .overlay import draw_values, masks_at, overlay_masks, value_place
 from .sheet import Objects
 from .style import Color

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..coupling import mask_probability, squared_distance
+from ..functional.coupling import mask_probability, squared_distance
+from ..functional.geometry import MASK_STRIDE
 from ..inspection import InspectedImage
-from ..mask_targets import MASK_STRIDE
 from .color_map import color_key, colored_map
 from .colors import neighbor_colors
 from .layout import Image, beside, page, picture_size, resized, titled

@@ -7,11 +7,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..aligned_bilinear import aligned_bilinear
-from ..coupling import MASK_UPSAMPLE
+from ..functional.geometry import MASK_STRIDE, MASK_UPSAMPLE
+from ..functional.resize import MaskResize, aligned_bilinear
 from ..inspection import InspectedImage
-from ..mask_targets import MASK_STRIDE
-from ..resize_matrix import MaskResize
 
 PIXEL_STRIDE = MASK_STRIDE * MASK_UPSAMPLE
 """Of the pixel embedding, in pixels of the network input."""

@@ -17,7 +17,7 @@ from mmdet_embedmask.benchmark.detectors import (
     random_image,
 )
 from mmdet_embedmask.benchmark.fixed_instances import candidate_threshold
-from mmdet_embedmask.detector import build_detector
+from mmdet_embedmask.loading import build_detector
 
 
 @pytest.fixture

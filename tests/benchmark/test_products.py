@@ -12,9 +12,9 @@ from mmdet_embedmask.benchmark.products import (
     milliseconds_each,
     without_tf32,
 )
-from mmdet_embedmask.coupling import squared_distance
-from mmdet_embedmask.mask_prediction import MaskRecipe, predict_masks
-from mmdet_embedmask.mask_tiles import TILE, border_masks
+from mmdet_embedmask.functional.coupling import squared_distance
+from mmdet_embedmask.functional.mask_prediction import MaskRecipe, predict_masks
+from mmdet_embedmask.functional.mask_tiles import TILE, border_masks
 
 STAGE = MaskStage(5, 0.06, (150, 200), (180, 230), MaskRecipe(0.5))
 
@@ -37,7 +37,7 @@ def test_the_products_of_border_tiles_are_those_of_the_masks(monkeypatch):
             seen.append(masks)
             yield tiles, masks
 
-    monkeypatch.setattr("mmdet_embedmask.mask_prediction.border_masks", noted)
+    monkeypatch.setattr("mmdet_embedmask.functional.mask_prediction.border_masks", noted)
     predict_masks(*STAGE.embeddings(), STAGE.img_shape, STAGE.size, STAGE.recipe)
     made = border_tiles(STAGE)
     assert all(factor.dtype == torch.float64 for factor in made.factors)

@@ -34,7 +34,7 @@ from mmdet_embedmask.benchmark.training_steps import TrainingBatch
 from mmdet_embedmask.benchmark.turns import NotMeasured
 from mmdet_embedmask.compat.mmcv_ops import install_mmcv_ops
 from mmdet_embedmask.compat.plain_ops import COMPILED_MMCV_CURE
-from mmdet_embedmask.mask_prediction import _axis
+from mmdet_embedmask.functional.mask_prediction import _axis
 
 SCALE = replace(
     SMALL, size=(64, 96), instances=3, areas=(0.04,), training=TrainingBatch(1, 2, (64, 96))

@@ -23,7 +23,7 @@ from mmdet_embedmask.benchmark.stages import (
     time_stages,
     watched_methods,
 )
-from mmdet_embedmask.mask_prediction import _empty_masks
+from mmdet_embedmask.functional.mask_prediction import _empty_masks
 
 # Of pycocotools, about its own arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -16,8 +16,8 @@ from mmdet_embedmask.conversion.checkpoint_file import (
 )
 from mmdet_embedmask.conversion.official import recognize
 from mmdet_embedmask.conversion.our_checkpoint import our_checkpoint
-from mmdet_embedmask.detector import build_detector
-from mmdet_embedmask.layers import cell_positions
+from mmdet_embedmask.functional.geometry import cell_positions
+from mmdet_embedmask.loading import build_detector
 
 STRIDES = (8, 16, 32, 64, 128)
 FIVE_CLASSES = dict(classes=("a", "b", "c", "d", "e"), palette=[(i, i, i) for i in range(5)])

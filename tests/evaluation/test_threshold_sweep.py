@@ -93,7 +93,7 @@ def test_every_threshold_gets_its_own_ap(tmp_path, monkeypatch):
 
     monkeypatch.setattr(threshold_sweep, "inspect_batch", inspect)
     # The probability maps are already at full size.
-    monkeypatch.setattr("mmdet_embedmask.resize_matrix.MASK_STRIDE", 1)
+    monkeypatch.setattr("mmdet_embedmask.functional.resize.MASK_STRIDE", 1)
     thresholds = [0.3, 0.5, 0.7]
     # Settings of the evaluator that are for other evaluations do not get in the way.
     others = dict(metric_items=["mAP"], prefix="x", format_only=True)

@@ -9,7 +9,7 @@ from mmdet.structures import DetDataSample
 from shared_data import shared_file
 
 from mmdet_embedmask.export.onnx_detector import detect, masks_from_probabilities
-from mmdet_embedmask.mask_resize import probability_at_size
+from mmdet_embedmask.functional.resize import probability_at_size
 
 
 @pytest.mark.parametrize("resize", ["bilinear", "aligned"])

@@ -8,12 +8,26 @@ from embeddings import RECIPES, scene
 from on_both import check_equal, check_masks, on_both, to
 from pycocotools import mask as coco_mask
 
-from mmdet_embedmask import assignment, mask_loss, mask_prediction, mask_targets, mask_tiles
-from mmdet_embedmask.aligned_bilinear import aligned_bilinear
-from mmdet_embedmask.coupling import coupled_logits, coupled_probabilities, squared_distance
-from mmdet_embedmask.losses import LovaszHingeLoss, lovasz_hinge
-from mmdet_embedmask.mask_prediction import MaskRecipe, masks_at_mask_stride, predict_masks
-from mmdet_embedmask.mask_resize import probability_at_size
+from mmdet_embedmask.functional import (
+    assignment,
+    mask_loss,
+    mask_prediction,
+    mask_targets,
+    mask_tiles,
+)
+from mmdet_embedmask.functional.coupling import (
+    coupled_logits,
+    coupled_probabilities,
+    squared_distance,
+)
+from mmdet_embedmask.functional.lovasz_hinge import lovasz_hinge
+from mmdet_embedmask.functional.mask_prediction import (
+    MaskRecipe,
+    masks_at_mask_stride,
+    predict_masks,
+)
+from mmdet_embedmask.functional.resize import aligned_bilinear, probability_at_size
+from mmdet_embedmask.losses import LovaszHingeLoss
 from mmdet_embedmask.tta.merged_views import View, mean_probability, merge_detections
 
 UPSAMPLES = ("probability", "embedding", "aligned")

@@ -8,11 +8,11 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from tiny import TEST_CFG, data_batch, feature_levels, mask_head_cfg, random_instances
 
-from mmdet_embedmask.benchmark.dense_masks import dense_masks
-from mmdet_embedmask.coupling import coupled_logits
-from mmdet_embedmask.losses import lovasz_hinge
-from mmdet_embedmask.mask_prediction import MaskRecipe
-from mmdet_embedmask.mask_targets import mask_stride_targets
+from mmdet_embedmask.functional.coupling import coupled_logits
+from mmdet_embedmask.functional.dense_masks import dense_masks
+from mmdet_embedmask.functional.lovasz_hinge import lovasz_hinge
+from mmdet_embedmask.functional.mask_prediction import MaskRecipe
+from mmdet_embedmask.functional.mask_targets import mask_stride_targets
 
 SIZE = (128, 160)
 

@@ -19,9 +19,9 @@ from mmdet.datasets import CocoDataset
 from mmdet.evaluation import CocoMetric
 
 from mmdet_embedmask import CocoDatasetByName, CocoMetricByName
-from mmdet_embedmask.data import dataset_check
-from mmdet_embedmask.data.dataset_check import dataset_name, dataset_problems
-from mmdet_embedmask.data.problems import raise_errors
+from mmdet_embedmask.checks import dataset as dataset_check
+from mmdet_embedmask.checks.dataset import dataset_name, dataset_problems
+from mmdet_embedmask.checks.problems import raise_errors
 from mmdet_embedmask.hooks.data_files import (
     check_data_files,
     check_evaluated_images,

@@ -13,13 +13,9 @@ from mmdet.structures.mask import BitmapMasks
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset
 
-from mmdet_embedmask.data.parts import unwrap_datasets
-from mmdet_embedmask.hooks.setup_check_hook import (
-    SetupCheckHook,
-    check_annotations,
-    check_padding,
-)
-from mmdet_embedmask.mask_prediction import MaskRecipe
+from mmdet_embedmask.checks.parts import unwrap_datasets
+from mmdet_embedmask.functional.mask_prediction import MaskRecipe
+from mmdet_embedmask.hooks.setup_check_hook import SetupCheckHook, check_annotations, check_padding
 
 RLE = dict(size=[8, 8], counts="08X1")
 POLYGON = [[1.0, 1.0, 5.0, 1.0, 5.0, 5.0]]

@@ -5,7 +5,7 @@ from mmengine.structures import InstanceData
 
 from mmdet_embedmask.inference.image_results import ImageResult, SkippedFile, predict_files
 from mmdet_embedmask.inference.predictor import Segmentor
-from mmdet_embedmask.inference.reading import ImageReader
+from mmdet_embedmask.inputs.reading import ImageReader
 
 
 def test_batches_results_and_skipped_files(tmp_path):

@@ -7,9 +7,9 @@ from mmengine.config import Config
 from pycocotools import mask as coco_mask
 from runs import CONFIGS
 
-from mmdet_embedmask.detector import build_detector, checkpoint_config
 from mmdet_embedmask.inference.coco_results import encode_masks
 from mmdet_embedmask.inference.predictor import open_segmentor
+from mmdet_embedmask.loading import build_detector, checkpoint_config
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
 WIDE = np.random.default_rng(1).integers(0, 255, (40, 90, 3), dtype=np.uint8)

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from mmdet_embedmask.layers import EMBEDDINGS, EmbeddingPrediction, cell_positions, part_dims
+from mmdet_embedmask.functional.geometry import cell_positions
+from mmdet_embedmask.layers import EMBEDDINGS, EmbeddingPrediction, part_dims
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmdet_embedmask.aligned_bilinear import aligned_bilinear
+from mmdet_embedmask.functional.resize import aligned_bilinear
 from mmdet_embedmask.layers import FusedTower, PlainTower
 
 BN, GN = dict(type="BN"), dict(type="GN", num_groups=2)

@@ -22,8 +22,8 @@ from annotation_fuzz import (
     loaded_boxes,
 )
 
-from mmdet_embedmask.data.annotation_check import check_coco, check_coco_file
-from mmdet_embedmask.data.problems import Problem
+from mmdet_embedmask.checks.annotation_file import check_coco, check_coco_file
+from mmdet_embedmask.checks.problems import Problem
 
 PROCESSES = 2
 

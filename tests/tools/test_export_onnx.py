@@ -10,9 +10,9 @@ from runs import make_shapes, shapes_config
 from tiny import build_model
 from tool_module import load_tool
 
-from mmdet_embedmask.detector import build_detector
 from mmdet_embedmask.export import onnx_file
 from mmdet_embedmask.export.agreement import Agreement
+from mmdet_embedmask.loading import build_detector
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,9 +14,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from tool_module import load_tool
 
-from mmdet_embedmask.detector import checkpoint_config
 from mmdet_embedmask.inference.coco_results import encode_masks
 from mmdet_embedmask.inference.predictor import open_segmentor
+from mmdet_embedmask.loading import checkpoint_config
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = np.random.default_rng(0).integers(0, 255, (3, 60, 90, 3), dtype=np.uint8)

@@ -9,7 +9,7 @@ from tiny import build_model, data_batch, views_of
 from torch import nn
 
 from mmdet_embedmask import EmbedMaskTTAModel
-from mmdet_embedmask.validation import SCORES
+from mmdet_embedmask.options import SCORES
 
 TTA = dict(nms=dict(type="nms", iou_threshold=0.6), max_per_img=10)
 

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import tensor
 
-from mmdet_embedmask.mask_resize import probability_at_size
+from mmdet_embedmask.functional.resize import probability_at_size
 from mmdet_embedmask.tta.merged_views import NONE, View, mean_probability, merge_detections
 
 SIZE = (40, 80)

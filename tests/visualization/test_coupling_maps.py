@@ -4,8 +4,8 @@ import pytest
 import torch
 from drawn import assert_nothing_is_clipped, gray_image, inspected_image, panel
 
-from mmdet_embedmask.coupling import mask_probability, squared_distance
-from mmdet_embedmask.mask_prediction import MaskRecipe, masks_at_mask_stride
+from mmdet_embedmask.functional.coupling import mask_probability, squared_distance
+from mmdet_embedmask.functional.mask_prediction import MaskRecipe, masks_at_mask_stride
 from mmdet_embedmask.visualization.color_map import colored_map
 from mmdet_embedmask.visualization.coupling_maps import (
     CONTOUR,

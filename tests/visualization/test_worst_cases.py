@@ -3,8 +3,8 @@ from html.parser import HTMLParser
 import numpy as np
 from drawn import assert_nothing_is_clipped, box_mask, objects, panel
 
+from mmdet_embedmask.evaluation.verdict import judge
 from mmdet_embedmask.visualization.sheet import Row
-from mmdet_embedmask.visualization.verdict import judge
 from mmdet_embedmask.visualization.worst_cases import (
     OUTCOME_COLORS,
     case_picture,

@@ -23,8 +23,8 @@ from mmdet_embedmask.conversion.errors import ConversionError
 from mmdet_embedmask.conversion.official import recognize
 from mmdet_embedmask.conversion.our_checkpoint import default_config, our_checkpoint
 from mmdet_embedmask.conversion.report import conversion_report
-from mmdet_embedmask.detector import load_config
-from mmdet_embedmask.validation import check_positive
+from mmdet_embedmask.loading import load_config
+from mmdet_embedmask.options import check_positive
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "embedmask"
 

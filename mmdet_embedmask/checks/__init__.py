@@ -1,0 +1,1 @@
+"""What is refused before work is lost."""

@@ -1,0 +1,98 @@
+"""Predictions matched to ground truth by mask IoU.
+
+Shapes used in this module:
+
+    G: true instances, K: predictions, H, W: size of the image
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from ..visualization.sheet import Objects
+
+FOUND_IOU = 0.5
+"""From this mask IoU on a prediction finds a true instance."""
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How masks of the same class overlap; zero where the classes differ.
+
+    Args:
+        iou: (G, K).
+        of_truth: (G, K) share of the true mask that the prediction covers.
+        of_prediction: (G, K) share of the prediction that lies in the true mask.
+    """
+
+    iou: Matrix
+    of_truth: Matrix
+    of_prediction: Matrix
+
+
+def overlap(truth: Objects, prediction: Objects) -> Overlap:
+    """Overlap of every true instance with every prediction.
+
+    Args:
+        truth: G objects.
+        prediction: K objects, masks of the same size.
+    """
+    true_masks, masks = (_run_lengths(objects.masks) for objects in (truth, prediction))
+    same_class = np.array(truth.labels)[:, None] == np.array(prediction.labels)[None]
+    return Overlap(
+        _ious(true_masks, masks, False) * same_class,
+        # Intersection over the first one's area, which is COCO's measure for crowds.
+        _ious(true_masks, masks, True) * same_class,
+        _ious(masks, true_masks, True).T * same_class,
+    )
+
+
+def match(iou: Matrix) -> NDArray[np.int64]:
+    """Give every true instance at most one prediction, the best pairs first.
+
+    Args:
+        iou: (G, K).
+
+    Returns:
+        (G,) index of the prediction; -1 where none is left that overlaps.
+    """
+    matched = np.full(len(iou), -1)
+    left = iou.copy()
+    while left.size and left.max() > 0:
+        truth, prediction = np.unravel_index(int(left.argmax()), left.shape)
+        matched[truth] = prediction
+        left[truth, :] = 0
+        left[:, prediction] = 0
+    return matched
+
+
+def matched_ious(iou: Matrix, matched: NDArray[np.int64]) -> Matrix:
+    """Mask IoU (G,) of every true instance with its prediction; zero without one."""
+    if not iou.size:
+        return np.zeros(len(iou))
+    return np.where(matched >= 0, iou[np.arange(len(iou)), matched], 0.0)
+
+
+def mean_iou(ious: Matrix) -> float | None:
+    """Mean of (G,) values; None where there is no true instance."""
+    return float(ious.mean()) if len(ious) else None
+
+
+def iou_text(value: float | None) -> str:
+    """A mean IoU for people."""
+    return "no instances" if value is None else f"mean IoU {value:.3f}"
+
+
+def _run_lengths(masks: NDArray[np.bool_]) -> list[Any]:
+    return [coco_mask.encode(np.asfortranarray(mask, np.uint8)) for mask in masks]
+
+
+def _ious(first: list[Any], second: list[Any], over_first: bool) -> Matrix:
+    if not first or not second:
+        return np.zeros((len(first), len(second)))
+    return np.asarray(coco_mask.iou(first, second, [int(over_first)] * len(second)))

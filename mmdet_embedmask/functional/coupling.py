@@ -1,0 +1,184 @@
+"""Embedding coupling: from embeddings to mask probabilities (paper eq. 1 to 3).
+
+Shapes used in this module:
+
+    K: proposals, D: embedding channels, h, w: height and width of the pixel embedding
+
+    pixel_embedding     (D, h, w)   p
+    proposal_embedding  (K, D)      q
+    proposal_margin     (K, D)      precision 1 / (2 sigma^2) of each channel, > 0
+    distance            (K, h, w)   d = sum_i margin_i * (p_i - q_i)^2, >= 0
+    probability         (K, h, w)   P = exp(-d)
+
+Everything works on the squared distance ``d`` as long as possible: ``P > t`` is ``d < -ln t``, and
+the logit that the loss wants is lost in float32 once ``P`` has been rounded to 1.
+"""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .geometry import MASK_UPSAMPLE
+from .resize import aligned_bilinear
+
+Upsample = Literal["probability", "embedding", "aligned"]
+"""What is resized from the pixel embedding's stride to the mask stride: the probability (paper),
+the pixel embedding (released Table 1), the probability by aligned bilinear (released Table 2)."""
+
+MIN_DISTANCE = 1e-6
+"""Lower clamp of the distance where its logit, -ln d near zero, would become infinite."""
+
+
+def squared_distance(
+    pixel_embedding: Tensor, proposal_embedding: Tensor, proposal_margin: Tensor
+) -> Tensor:
+    """Weighted squared distance of every pixel to every proposal (the exponent of eq. 1).
+
+    Expanded to ``w p^2 - 2 w q p + w q^2`` it is one matrix product, with no (K, D, h, w) tensor.
+    The product is one of float64: positions far from the origin lose digits in an expanded square
+    of float32, and neither autocast nor TF32, with which mask pixels flip, touches float64.
+
+    Args:
+        pixel_embedding: (D, h, w).
+        proposal_embedding: (K, D).
+        proposal_margin: (K, D), > 0.
+
+    Returns:
+        (K, h, w) distance, >= 0, float32 (float64 for float64 inputs).
+    """
+    dtype = torch.promote_types(pixel_embedding.dtype, torch.float32)
+    p, q, margin = (
+        x.double() for x in (pixel_embedding.flatten(1), proposal_embedding, proposal_margin)
+    )
+    coefficients = torch.cat([margin, -2 * margin * q], dim=1)
+    offset = (margin * q**2).sum(dim=1)
+    distance = torch.addmm(offset[:, None], coefficients, torch.cat([p**2, p])).to(dtype)
+    # The expanded form can round to just below zero.
+    return torch.unflatten(distance.clamp(min=0), 1, pixel_embedding.shape[1:])
+
+
+def mask_probability(distance: Tensor) -> Tensor:
+    """Probability that a pixel belongs to the proposal's mask: ``exp(-d)`` (eq. 1).
+
+    Args:
+        distance: (K, h, w).
+
+    Returns:
+        (K, h, w) in [0, 1].
+    """
+    return torch.exp(-distance)
+
+
+def mask_logit(distance: Tensor) -> Tensor:
+    """Logit of the mask probability, exact from distance 1e-6 to the largest float.
+
+    ``logit(exp(-d)) = -d - log(1 - exp(-d))``. Near pixels are clamped (their hinge error is zero
+    or as large as it gets); far pixels are not, so that they keep their gradient.
+
+    Args:
+        distance: (K, h, w).
+
+    Returns:
+        (K, h, w) logits, finite for finite distances.
+    """
+    distance = distance.clamp(min=MIN_DISTANCE)
+    return -distance - torch.log(-torch.expm1(-distance))
+
+
+def coupled_logits(
+    pixel_embedding: Tensor,
+    proposal_embedding: Tensor,
+    proposal_margin: Tensor,
+    upsample: Upsample = "probability",
+) -> Tensor:
+    """Mask logits at the mask stride, for the loss.
+
+    Args:
+        pixel_embedding: (D, h, w), positions added.
+        proposal_embedding: (K, D), positions added.
+        proposal_margin: (K, D).
+        upsample: resize the 'probability' map (paper section 3.5), the pixel 'embedding' (the
+            released Table 1 program), or the probability map by 'aligned' bilinear (the released
+            Table 2 program).
+
+    Returns:
+        (K, 2h, 2w) logits.
+    """
+    if upsample == "embedding":
+        pixel_embedding = upsample_bilinear(pixel_embedding)
+        return mask_logit(squared_distance(pixel_embedding, proposal_embedding, proposal_margin))
+    distance = squared_distance(pixel_embedding, proposal_embedding, proposal_margin)
+    return upsampled_mask_logit(distance, aligned=upsample == "aligned")
+
+
+def coupled_probabilities(
+    pixel_embedding: Tensor,
+    proposal_embedding: Tensor,
+    proposal_margin: Tensor,
+    upsample: Upsample = "probability",
+) -> Tensor:
+    """Mask probabilities at the mask stride, for inference. Arguments as `coupled_logits`.
+
+    Returns:
+        (K, 2h, 2w) probabilities.
+    """
+    if upsample == "embedding":
+        pixel_embedding = upsample_bilinear(pixel_embedding)
+    distance = squared_distance(pixel_embedding, proposal_embedding, proposal_margin)
+    probability = mask_probability(distance)
+    if upsample == "embedding":
+        return probability
+    return _upsample(probability, aligned=upsample == "aligned")
+
+
+def upsample_bilinear(maps: Tensor) -> Tensor:
+    """Resize (C, h, w) to (C, 2h, 2w) bilinearly, with align_corners=False."""
+    # C travels as the batch: it may be zero, and interpolate allows that only there.
+    resized = F.interpolate(
+        maps[:, None], scale_factor=MASK_UPSAMPLE, mode="bilinear", align_corners=False
+    )
+    return resized[:, 0]
+
+
+def upsampled_mask_logit(distance: Tensor, aligned: bool = False) -> Tensor:
+    """Logit of the up-sampled probability, without ever rounding that to 0 or 1.
+
+    With P and 1 - P resized separately, ``logit = log P - log(1 - P)`` keeps full precision where
+    P is near 1; log P is resized in the log domain, where exp(-d) would underflow.
+
+    Args:
+        distance: (K, h, w) at the pixel embedding's stride.
+        aligned: by aligned bilinear instead of align_corners=False.
+
+    Returns:
+        (K, 2h, 2w) logits, equal to the logit of the resized ``exp(-d)`` in exact arithmetic.
+    """
+    distance = distance.clamp(min=MIN_DISTANCE)
+    log_complement = torch.log(_upsample(-torch.expm1(-distance), aligned))
+    log_rows = _upsample_log(-distance, dim=1, aligned=aligned)
+    return _upsample_log(log_rows, dim=2, aligned=aligned) - log_complement
+
+
+def _upsample(maps: Tensor, aligned: bool) -> Tensor:
+    return aligned_bilinear(maps, MASK_UPSAMPLE) if aligned else upsample_bilinear(maps)
+
+
+def _upsample_log(log_values: Tensor, dim: int, aligned: bool) -> Tensor:
+    """Up-sample ``exp(log_values)`` twofold along one axis, in the log domain.
+
+    The bilinear weights of align_corners=False are 3/4 for the own cell and 1/4 for the neighbour
+    on the output's side; aligned, every second output is the own cell, and the one before it the
+    mean with the neighbour. The border is replicated.
+    """
+    own_share = 0.5 if aligned else 0.75
+    near, far = log_values + math.log(own_share), log_values + math.log(1 - own_share)
+    size = log_values.shape[dim]
+    before = torch.cat([far.narrow(dim, 0, 1), far.narrow(dim, 0, size - 1)], dim)
+    first, second = torch.logaddexp(near, before), log_values
+    if not aligned:
+        after = torch.cat([far.narrow(dim, 1, size - 1), far.narrow(dim, size - 1, 1)], dim)
+        second = torch.logaddexp(near, after)
+    return torch.stack([first, second], dim + 1).flatten(dim, dim + 1)

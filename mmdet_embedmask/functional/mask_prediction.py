@@ -1,0 +1,303 @@
+"""From embeddings to masks at the original image size.
+
+The definition (paper section 3.5): probability at stride 4, bilinear to the network input, cropped
+to the image inside the padding, bilinear to the original size, threshold. Here the resizes are one
+(`resize_matrix`), from the map that the embeddings are coupled on, and only tiles that a mask's
+border crosses are computed (`mask_tiles`): the same masks, in a fraction of time and memory.
+
+Memory beyond the result does not grow with the number of instances, nor with the size of the
+original image: about 40 bytes for each of MAX_CELLS cells, MAX_TILE_BYTES, and what coupling needs
+of the pixels (four times the pixel embedding). Run lengths need about 100 bytes more for each pixel
+at which one of the masks that are coupled at once changes. A GPU takes larger parts, and twice the
+memory of its tiles, as each pixel of them is written by its own index there.
+"""
+
+import math
+import mmap
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .coupling import Upsample, coupled_probabilities, mask_probability, squared_distance
+from .geometry import MASK_STRIDE, MASK_UPSAMPLE
+from .mask_tiles import TILE, TiledAxis, border_masks, find_tiles, tile_axis
+from .resize import MaskResize, resize_matrix
+from .run_lengths import RunLengths, encode_changes
+
+MaskFormat = Literal["bitmap", "rle"]
+"""Masks (K, height, width) bool, or K run-length codes as pycocotools and CocoMetric read them."""
+
+CROP_MARGIN_CELLS = 2
+"""Mask-stride cells that ``crop_to_box`` leaves around the box (the released Table 1 program)."""
+
+MAX_CELLS = 2**20
+"""Cells of probability maps that are coupled at once, and tiles that are told apart."""
+
+MAX_CELLS_GPU = 2**22
+"""The same on a GPU, where every part costs launches and synchronisations: 100 instances at
+800 x 1333 are one part."""
+
+MAX_AXES = 128
+"""Axes of masks that are kept for images of the same size: about 100 KB each at 1333 pixels."""
+
+
+@dataclass(frozen=True)
+class MaskRecipe:
+    """How masks are made of embeddings.
+
+    Args:
+        mask_thr: a pixel belongs to the mask if its probability is greater.
+        upsample: how the mask stride is reached: see `coupling.coupled_logits`.
+        resize: how the network input's size is reached from there.
+        crop_to_box: masks end two mask-stride cells outside their box.
+        mask_format: of the result.
+    """
+
+    mask_thr: float
+    upsample: Upsample = "probability"
+    resize: MaskResize = "bilinear"
+    crop_to_box: bool = False
+    mask_format: MaskFormat = "bitmap"
+
+
+def predict_masks(
+    pixel_embedding: Tensor,
+    proposal_embedding: Tensor,
+    proposal_margin: Tensor,
+    bboxes: Tensor,
+    img_shape: tuple[int, int],
+    size: tuple[int, int],
+    recipe: MaskRecipe,
+) -> Tensor | list[RunLengths]:
+    """Masks of the proposals of one image.
+
+    Args:
+        pixel_embedding: (D, h, w), positions added.
+        proposal_embedding: (K, D), positions added.
+        proposal_margin: (K, D).
+        bboxes: (K, 4) in pixels of the network input.
+        img_shape: (height, width) of the image inside the padding.
+        size: (height, width) of the masks.
+        recipe: how they are made.
+
+    Returns:
+        (K, *size) bool, or K run-length codes.
+    """
+    at_mask_stride = recipe.crop_to_box or recipe.upsample == "embedding"
+
+    def couple(part: slice) -> Tensor:
+        inputs = (pixel_embedding, proposal_embedding[part], proposal_margin[part])
+        if not at_mask_stride:
+            return mask_probability(squared_distance(*inputs))
+        maps = coupled_probabilities(*inputs, recipe.upsample)
+        return crop_to_boxes(maps, bboxes[part]) if recipe.crop_to_box else maps
+
+    height, width = pixel_embedding.shape[1:]
+    to_mask_stride: MaskResize | None = "aligned" if recipe.upsample == "aligned" else "bilinear"
+    if at_mask_stride:
+        height, width, to_mask_stride = MASK_UPSAMPLE * height, MASK_UPSAMPLE * width, None
+    device = pixel_embedding.device
+    axes = _axes((height, width), to_mask_stride, img_shape, size, recipe, device)
+    return masks_of_maps(couple, len(proposal_embedding), *axes, recipe)
+
+
+def masks_at_mask_stride(
+    probability: Tensor, img_shape: tuple[int, int], size: tuple[int, int], recipe: MaskRecipe
+) -> Tensor | list[RunLengths]:
+    """Masks of probabilities that have reached the mask stride, cropped or not.
+
+    Args:
+        probability: (K, h, w) over the padded network input.
+        img_shape: (height, width) of the image inside the padding.
+        size: (height, width) of the masks.
+        recipe: its ``mask_thr``, ``resize`` and ``mask_format`` are used.
+
+    Returns:
+        (K, *size) bool, or K run-length codes.
+    """
+    height, width = probability.shape[1:]
+    axes = _axes((height, width), None, img_shape, size, recipe, probability.device)
+    return masks_of_maps(probability.__getitem__, len(probability), *axes, recipe)
+
+
+def masks_of_maps(
+    maps: Callable[[slice], Tensor],
+    num_instances: int,
+    rows: TiledAxis,
+    columns: TiledAxis,
+    recipe: MaskRecipe,
+) -> Tensor | list[RunLengths]:
+    """Masks of probability maps, which are asked for some instances at a time.
+
+    Args:
+        maps: gives the probabilities (k, h, w) of some of the instances.
+        num_instances: K.
+        rows: of the masks, where the maps lie; for run lengths with a halo of one line.
+        columns: of the masks.
+        recipe: its ``mask_thr`` and ``mask_format`` are used.
+
+    Returns:
+        (K, height, width) bool, or K run-length codes.
+    """
+    device = rows.weights.device
+    cells = max(rows.num_cells * columns.num_cells, len(rows.cells) * len(columns.cells))
+    step = max((MAX_CELLS if device.type == "cpu" else MAX_CELLS_GPU) // cells, 1)
+    parts = [slice(start, start + step) for start in range(0, num_instances, step)]
+    axes, mask_thr = (rows, columns), recipe.mask_thr
+    if recipe.mask_format == "rle":
+        return [code for part in parts for code in _run_lengths(maps(part), *axes, mask_thr)]
+    masks = _empty_masks((num_instances, rows.size, columns.size), device)
+    for part in parts:
+        _draw_masks(masks[part], maps(part), *axes, mask_thr)
+    return masks
+
+
+def crop_to_boxes(probability: Tensor, bboxes: Tensor) -> Tensor:
+    """Zero the probability outside each instance's box and two cells around it.
+
+    The columns that are left are int(x1 / 4) - 2 up to, not including, int(x2 / 4) + 2, and rows
+    likewise, as in the released Table 1 program. That resizes log-probabilities, so that single
+    border pixels differ.
+
+    Args:
+        probability: (K, h, w) at the mask stride.
+        bboxes: (K, 4) in pixels of the network input, clipped to it.
+
+    Returns:
+        (K, h, w).
+    """
+    height, width = probability.shape[1:]
+    x1, y1, x2, y2 = (bboxes / MASK_STRIDE).trunc().unbind(dim=1)
+
+    def kept(first: Tensor, last: Tensor, cells: int) -> Tensor:  # (K, cells)
+        cell = torch.arange(cells, device=bboxes.device)
+        margin = CROP_MARGIN_CELLS
+        return (cell >= first[:, None] - margin) & (cell < last[:, None] + margin)
+
+    rows, columns = kept(y1, y2, height), kept(x1, x2, width)
+    return probability * (rows[:, :, None] & columns[:, None, :])
+
+
+def _axes(
+    cells: tuple[int, int],
+    to_mask_stride: MaskResize | None,
+    img_shape: tuple[int, int],
+    size: tuple[int, int],
+    recipe: MaskRecipe,
+    device: torch.device,
+) -> tuple[TiledAxis, TiledAxis]:
+    """Rows and columns of masks, from maps of (h, w) cells."""
+    # Run lengths are made of the changes from one line to the next.
+    halos = (1 if recipe.mask_format == "rle" else 0), 0
+    rows, columns = (
+        _axis(n, to_mask_stride, recipe.resize, int(inside), int(pixels), halo, device)
+        for n, inside, pixels, halo in zip(cells, img_shape, size, halos, strict=True)
+    )
+    return rows, columns
+
+
+@lru_cache(MAX_AXES)
+def _axis(
+    cells: int,
+    to_mask_stride: MaskResize | None,
+    resize: MaskResize,
+    inside: int,
+    size: int,
+    halo: int,
+    device: torch.device,
+) -> TiledAxis:
+    """One axis, kept for the next image of the same size; see `resize_matrix` and `tile_axis`."""
+    # What inference mode has made is of no use outside it.
+    with torch.inference_mode(False):
+        matrix = resize_matrix(cells, to_mask_stride, resize, inside, size)
+        return tile_axis(matrix, halo).to(device)
+
+
+def _empty_masks(shape: tuple[int, int, int], device: torch.device) -> Tensor:
+    """Masks without a pixel: on the CPU of memory that costs nothing until it is written to.
+
+    Fresh memory of the system is zero. `torch.zeros` would write it, and `numpy.zeros` asks for
+    huge pages, of which the system clears each as a whole: with few pixels to set, both take longer
+    than all else.
+    """
+    size = math.prod(shape)
+    if device.type != "cpu" or size == 0 or sys.platform == "win32":
+        return torch.zeros(shape, dtype=torch.bool, device=device)
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return torch.frombuffer(memory, dtype=torch.bool).view(shape)
+
+
+def _draw_masks(
+    masks: Tensor, probability: Tensor, rows: TiledAxis, columns: TiledAxis, mask_thr: float
+) -> None:
+    """Set the pixels of masks (k, height, width), which are empty, by maps (k, h, w)."""
+    full, border = find_tiles(probability, rows, columns, mask_thr)
+    # All full ones lie inside the image. Tiles of ones to copy would be as large as the masks.
+    height, width = (side - side % TILE for side in masks.shape[1:])
+    if height and width:
+        inside = _tile_grid(masks[:, :height, :width], TILE, TILE)
+        # Not Python's True, which the host would bring to a GPU.
+        inside[full.nonzero().unbind(dim=1)] = masks.new_ones(())
+    write = _write_tiles if masks.device.type == "cpu" else _write_pixels
+    for tiles, values in border_masks(probability, border.nonzero(), rows, columns, mask_thr):
+        write(masks, tiles, values)
+
+
+def _write_tiles(masks: Tensor, tiles: Tensor, values: Tensor) -> None:
+    """Write tiles (b, TILE, TILE) where they belong, as blocks; those at the far edges are cut."""
+    height, width = masks.shape[1:]
+    last_row, last_column = height // TILE, width // TILE
+    instance, row, column = tiles.unbind(dim=1)
+    for first_row, is_row, y, lines in (
+        (0, row < last_row, slice(0, last_row * TILE), TILE),
+        (last_row, row == last_row, slice(last_row * TILE, height), height % TILE),
+    ):
+        for first_column, is_column, x, across in (
+            (0, column < last_column, slice(0, last_column * TILE), TILE),
+            (last_column, column == last_column, slice(last_column * TILE, width), width % TILE),
+        ):
+            region = masks[:, y, x]
+            if region.numel() == 0:
+                continue
+            chosen = is_row & is_column
+            index = instance[chosen], row[chosen] - first_row, column[chosen] - first_column
+            _tile_grid(region, lines, across)[index] = values[chosen, :lines, :across]
+
+
+def _write_pixels(masks: Tensor, tiles: Tensor, values: Tensor) -> None:
+    """As `_write_tiles`, pixel by pixel: a GPU need not tell the host how many tiles are cut."""
+    height, width = masks.shape[1:]
+    instance, row, column = tiles[:, :, None, None].unbind(dim=1)  # (b, 1, 1) each
+    line = torch.arange(TILE, device=masks.device)
+    y, x = row * TILE + line[:, None], column * TILE + line
+    pixel = (instance * height + y) * width + x  # (b, TILE, TILE)
+    # What lies outside the image writes the tile's first pixel once more.
+    inside = (y < height) & (x < width)
+    pixel = pixel.where(inside, pixel[:, :1, :1])
+    masks.view(-1)[pixel] = values.where(inside, values[:, :1, :1])
+
+
+def _tile_grid(region: Tensor, lines: int, across: int) -> Tensor:
+    """A view of (k, height, width) as tiles: (k, rows, columns, lines, across)."""
+    grid = torch.unflatten(torch.unflatten(region, 2, (-1, across)), 1, (-1, lines))
+    return grid.transpose(2, 3)
+
+
+def _run_lengths(
+    probability: Tensor, rows: TiledAxis, columns: TiledAxis, mask_thr: float
+) -> list[RunLengths]:
+    """Run-length codes of maps (k, h, w)."""
+    _, border = find_tiles(probability, rows, columns, mask_thr)
+    changes = []
+    for tiles, values in border_masks(probability, border.nonzero(), rows, columns, mask_thr):
+        tile, line, across = (values[:, 1:] != values[:, :-1]).nonzero().unbind(dim=1)
+        instance, row, column = tiles[tile].unbind(dim=1)
+        changes.append(torch.stack([instance, row * TILE + line, column * TILE + across], dim=1))
+    instance, row, column = torch.cat(changes).cpu().numpy().T
+    size = rows.size, columns.size
+    return encode_changes(instance, row, column, len(probability), size)

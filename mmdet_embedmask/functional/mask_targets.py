@@ -1,0 +1,114 @@
+"""Instance masks as training targets: at points, and at the mask stride.
+
+Masks are (G, H, W), bool or uint8, of G instances, padded to the network input. They are read in
+place: nothing here makes a full-size float copy.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .geometry import MASK_STRIDE, SEMANTIC_STRIDE
+
+MaskTarget = Literal["bilinear", "point"]
+"""How a mask is brought to the mask stride: as Table 1 or as Table 2 does."""
+
+
+def masks_at_points(masks: Tensor, points: Tensor) -> Tensor:
+    """Whether each mask covers each point.
+
+    Args:
+        masks: (G, H, W), bool or uint8.
+        points: (P, 2) as (x, y) in pixels; the pixel that holds the point is read. Points outside
+            the masks (P6 and P7 reach beyond the image) are not covered.
+
+    Returns:
+        (P, G) bool.
+    """
+    height, width = masks.shape[1:]
+    x, y = points.long().unbind(dim=1)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    covered = masks[:, y.clamp(0, height - 1), x.clamp(0, width - 1)].bool()
+    return (covered & inside).T
+
+
+def mask_stride_targets(masks: Tensor, mask_target: MaskTarget = "bilinear") -> Tensor:
+    """Masks at the mask stride.
+
+    Table 1 resizes bilinearly (align_corners=False) and takes what is > 0: at stride 4 the sample
+    of a cell is the mean of its four middle pixels, so the target is whether any of these is set.
+    Table 2 reads the one pixel at [2::4].
+
+    Args:
+        masks: (G, H, W), bool or uint8.
+        mask_target: 'bilinear' (Table 1) or 'point' (Table 2).
+
+    Returns:
+        (G, H / 4, W / 4) bool.
+
+    Raises:
+        ValueError: if H or W is not a multiple of the mask stride.
+    """
+    height, width = masks.shape[1:]
+    if height % MASK_STRIDE or width % MASK_STRIDE:
+        raise ValueError(
+            f"masks of {height} x {width} pixels cannot be sampled at stride {MASK_STRIDE}: pad "
+            "images and masks to a multiple of 32, with data_preprocessor.pad_size_divisor=32 and "
+            "data_preprocessor.pad_mask=True"
+        )
+    first, second = MASK_STRIDE // 2 - 1, MASK_STRIDE // 2
+    if mask_target == "point":
+        return masks[:, second::MASK_STRIDE, second::MASK_STRIDE].bool()
+    rows = masks[:, first::MASK_STRIDE] | masks[:, second::MASK_STRIDE]
+    return (rows[:, :, first::MASK_STRIDE] | rows[:, :, second::MASK_STRIDE]).bool()
+
+
+def semantic_targets(masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Class of every cell of P3: of the smallest instance that covers its middle (Table 2).
+
+    Args:
+        masks: (G, H, W), bool or uint8.
+        labels: (G,).
+        num_classes: the value of cells that no instance covers, as MMDetection's losses want it.
+
+    Returns:
+        (H / 8, W / 8) long, sampled at [4::8].
+    """
+    middle = SEMANTIC_STRIDE // 2
+    covered = masks[:, middle::SEMANTIC_STRIDE, middle::SEMANTIC_STRIDE].bool()
+    target = labels.new_full(covered.shape[1:], num_classes)
+    # Largest first: the smaller ones paint over it; of equal ones the first paints last.
+    areas = _counts(masks, dim=2).sum(dim=1)
+    for index in areas.argsort(stable=True).flip(0).tolist():
+        target[covered[index]] = labels[index]
+    return target
+
+
+def mask_centroids(masks: Tensor) -> Tensor:
+    """Mean column and row of each mask's pixels (Table 2 samples around it, not the box centre).
+
+    As in the released program these are indices, of which the first is 0, and not pixel middles.
+
+    Args:
+        masks: (G, H, W), bool or uint8.
+
+    Returns:
+        (G, 2) as (x, y), NaN for an empty mask.
+    """
+    centroids = []
+    for counts in (_counts(masks, dim=1), _counts(masks, dim=2)):  # of each column, of each row
+        indices = torch.arange(counts.shape[1], device=masks.device)
+        centroids.append((counts * indices).sum(dim=1) / counts.sum(dim=1))
+    return torch.stack(centroids, dim=1)
+
+
+def _counts(masks: Tensor, dim: int) -> Tensor:
+    """Pixels along an axis of masks (G, H, W): long.
+
+    By NumPy, whose sum of bytes is tens of times faster on a CPU, where masks are. Of signed
+    numbers: torch.compile replaces NumPy by torch, which cannot sum unsigned ones.
+    """
+    counts = masks.cpu().numpy().sum(axis=dim, dtype=np.int32)
+    return torch.from_numpy(counts.astype(np.int64)).to(masks.device)

@@ -1,0 +1,116 @@
+"""Resizes of probability maps: plain, aligned, and several in a row as one matrix an axis.
+
+Every resize between a probability map and a mask is separable and linear, so a mask's probability
+is ``rows @ map @ columns.T``, whatever happens on the way. Each output is a weighted mean of a few
+cells: weights are not negative and sum to one.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .geometry import MASK_STRIDE, MASK_UPSAMPLE
+
+MaskResize = Literal["bilinear", "aligned"]
+"""How probabilities are brought to the network input: 'bilinear' puts a cell's value at its middle
+(pixel 4i + 1.5), 'aligned' at pixel 4i + 2, where ``mask_target='point'`` has read its target."""
+
+
+def aligned_bilinear(maps: Tensor, factor: int) -> Tensor:
+    """Up-sample so that output ``o`` reads the input at ``max(o - factor // 2, 0) / factor``.
+
+    Every ``factor``-th output is an input cell itself, which align_corners=False never gives. From
+    stride 8 to 4 cell j becomes cell 2 j + 1, whose target is read at pixel 8 j + 6, two beyond the
+    cell's position 8 j + 4: the network learns that shift. Beyond the last input the border is
+    replicated.
+
+    Args:
+        maps: (..., h, w).
+        factor: whole number, at least 1.
+
+    Returns:
+        (..., factor * h, factor * w).
+
+    Raises:
+        ValueError: if the factor is not a whole number of at least 1.
+    """
+    return aligned_linear(aligned_linear(maps, factor), factor, dim=-2)
+
+
+def aligned_linear(maps: Tensor, factor: int, dim: int = -1) -> Tensor:
+    """As `aligned_bilinear`, along the last axis or the one before it alone."""
+    if factor != int(factor) or factor < 1:
+        raise ValueError(f"factor={factor} must be a whole number of at least 1")
+    size = maps.shape[dim]
+    output = torch.arange(factor * size, device=maps.device)
+    shifted = (output - factor // 2).clamp(min=0)
+    left = shifted // factor
+    weight = (shifted % factor).to(maps.dtype) / factor
+    if dim == -2:
+        weight = weight[:, None]
+    right = (left + 1).clamp(max=size - 1)
+    return torch.lerp(maps.index_select(dim, left), maps.index_select(dim, right), weight)
+
+
+def probability_at_size(
+    maps: Tensor, img_shape: tuple[int, int], size: tuple[int, int], resize: MaskResize
+) -> Tensor:
+    """Resize to the network input, crop to the image inside the padding, resize to the original.
+
+    Args:
+        maps: (K, h, w) at the mask stride.
+        img_shape: (height, width) of the image inside the padding.
+        size: (height, width) of the result.
+        resize: how the network input is reached.
+
+    Returns:
+        (K, *size).
+    """
+    if resize == "aligned":
+        enlarged = aligned_bilinear(maps, MASK_STRIDE)
+    else:
+        enlarged = _resize(maps, (MASK_STRIDE * maps.shape[1], MASK_STRIDE * maps.shape[2]))
+    return _resize(enlarged[:, : img_shape[0], : img_shape[1]], size)
+
+
+def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
+def resize_matrix(
+    cells: int,
+    to_mask_stride: MaskResize | None,
+    to_input: MaskResize,
+    inside: int,
+    size: int,
+) -> Tensor:
+    """The way of one axis from a map's cells to the pixels of the original image (section 3.5).
+
+    Args:
+        cells: n, of the map along this axis.
+        to_mask_stride: how the map is brought to the mask stride; None: it has that stride.
+        to_input: how the network input's size is reached from the mask stride.
+        inside: pixels of the image inside the padding of the network input.
+        size: s, pixels of the original image.
+
+    Returns:
+        (s, n) float64: row i holds the weights of pixel i.
+    """
+    maps = torch.eye(cells, dtype=torch.float64)
+    if to_mask_stride is not None:
+        maps = _enlarge(maps, MASK_UPSAMPLE, to_mask_stride)
+    maps = _enlarge(maps, MASK_STRIDE, to_input)[:, :inside]
+    return _linear(maps, size).T
+
+
+def _enlarge(maps: Tensor, factor: int, resize: MaskResize) -> Tensor:
+    if resize == "aligned":
+        return aligned_linear(maps, factor)
+    return _linear(maps, factor * maps.shape[1])
+
+
+def _linear(maps: Tensor, size: int) -> Tensor:
+    """Resize (n, m) to (n, size) with align_corners=False."""
+    return F.interpolate(maps[:, None], size=size, mode="linear", align_corners=False)[:, 0]

@@ -1,0 +1,1 @@
+"""Which images, and how they are read."""

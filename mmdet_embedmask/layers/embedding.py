@@ -1,0 +1,94 @@
+"""Embeddings of pixels and proposals (paper eq. 2): predicted in two parts, the position added."""
+
+import torch
+from mmcv.cnn import Scale
+from torch import Tensor, nn
+
+from ..functional.geometry import POSITION_UNIT, SPATIAL_AWARE_DIM, cell_positions
+
+EMBEDDINGS = ("both", "spatial_aware", "spatial_free", "coord_conv")
+"""What an embedding is made of (paper Table 3): both parts, one part alone, or both predicted from
+coordinates as two more input channels instead of having the position added."""
+
+POSITIONED = ("both", "spatial_aware")
+"""The embeddings to whose spatial-aware part the position is added."""
+
+
+def part_dims(embedding: str, embed_dim: int) -> tuple[int, int]:
+    """Channels of the spatial-aware and of the spatial-free part; a part left out has none.
+
+    Args:
+        embedding: one of EMBEDDINGS.
+        embed_dim: D with both parts.
+    """
+    aware = 0 if embedding == "spatial_free" else SPATIAL_AWARE_DIM
+    free = 0 if embedding == "spatial_aware" else embed_dim - SPATIAL_AWARE_DIM
+    return aware, free
+
+
+class EmbeddingPrediction(nn.Module):
+    """Embedding without position, from a feature map; pixels and proposals own one each.
+
+    Args:
+        in_channels: channels of the feature map.
+        embed_dim: D with both parts.
+        embedding: one of EMBEDDINGS.
+    """
+
+    def __init__(self, in_channels: int, embed_dim: int, embedding: str = "both") -> None:
+        super().__init__()
+        self.reads_coordinates = embedding == "coord_conv"
+        channels = in_channels + 2 * self.reads_coordinates
+        aware, free = part_dims(embedding, embed_dim)
+        self.conv_spatial_aware = nn.Conv2d(channels, aware, 3, padding=1) if aware else None
+        self.conv_spatial_free = nn.Conv2d(channels, free, 3, padding=1) if free else None
+
+    def forward(self, feature: Tensor, stride: int) -> Tensor:
+        """Predict the embedding.
+
+        Args:
+            feature: (N, C, h, w).
+            stride: of the map in pixels.
+
+        Returns:
+            (N, D, h, w) without position, D being the channels of the parts that there are.
+        """
+        if self.reads_coordinates:
+            positions = cell_positions(feature, stride).to(feature.dtype) / POSITION_UNIT
+            feature = torch.cat([feature, positions.expand(len(feature), -1, -1, -1)], dim=1)
+        parts = (self.conv_spatial_aware, self.conv_spatial_free)
+        return torch.cat([part(feature) for part in parts if part is not None], dim=1)
+
+
+class SpatialEmbedding(nn.Module):
+    """Adds a scaled position to the spatial-aware channels: ``p_a = p^_a + u`` (eq. 2).
+
+    One object serves pixels and proposals, so that both read the same ``position_scale``.
+
+    Args:
+        embedding: one of EMBEDDINGS; those without an added position pass through.
+        learnable_scale: False: u = (x, y) / 100, as the released Table 2 program has it.
+    """
+
+    def __init__(self, embedding: str = "both", learnable_scale: bool = True) -> None:
+        super().__init__()
+        self.adds_position = embedding in POSITIONED
+        learned = self.adds_position and learnable_scale
+        self.position_scale = Scale(1.0) if learned else nn.Identity()
+
+    def forward(self, offsets: Tensor, positions: Tensor) -> Tensor:
+        """Add ``u = position_scale * (x, y) / 100``, in float32 (half precision has 1 px steps).
+
+        Args:
+            offsets: (N, D, ...) predicted embedding without position.
+            positions: (N or 1, 2, ...) as (x, y) in pixels of the network input.
+
+        Returns:
+            (N, D, ...) embedding, float32 (float64 for float64 offsets).
+        """
+        offsets = offsets.to(torch.promote_types(offsets.dtype, torch.float32))
+        if not self.adds_position:
+            return offsets
+        position = self.position_scale(positions.to(offsets.dtype) / POSITION_UNIT)
+        aware = offsets[:, :SPATIAL_AWARE_DIM] + position
+        return torch.cat([aware, offsets[:, SPATIAL_AWARE_DIM:]], dim=1)

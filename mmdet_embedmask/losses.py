@@ -1,0 +1,54 @@
+"""The Lovasz hinge as a loss module of MMDetection, which has none."""
+
+from mmdet.models.losses.utils import weight_reduce_loss
+from mmdet.registry import MODELS
+from torch import Tensor, nn
+
+from .functional.lovasz_hinge import lovasz_hinge
+from .options import check_option
+
+REDUCTIONS = ("none", "mean", "sum")
+
+
+@MODELS.register_module()
+class LovaszHingeLoss(nn.Module):
+    """Lovasz hinge per instance (paper section 3.4).
+
+    Args:
+        reduction: 'none' keeps one value an instance; 'mean' or 'sum' over the instances.
+        loss_weight: lambda of the paper's total loss.
+    """
+
+    def __init__(self, reduction: str = "mean", loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.reduction = check_option("LovaszHingeLoss.reduction", reduction, REDUCTIONS)
+        self.loss_weight = loss_weight
+
+    def forward(
+        self,
+        pred: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: float | None = None,
+        reduction_override: str | None = None,
+    ) -> Tensor:
+        """Compute the loss; the arguments are those of every loss in MMDetection.
+
+        Args:
+            pred: (K, ...) mask logits.
+            target: (K, ...), non-zero on the mask.
+            weight: (K,) weight of each instance.
+            avg_factor: divisor that replaces the mean's own.
+            reduction_override: replaces ``reduction`` for this call.
+
+        Returns:
+            (K,) for reduction 'none', else a scalar.
+
+        Raises:
+            ValueError: for an unknown ``reduction_override``.
+        """
+        reduction = self.reduction
+        if reduction_override is not None:
+            reduction = check_option("reduction_override", reduction_override, REDUCTIONS)
+        loss = lovasz_hinge(pred, target.bool())
+        return self.loss_weight * weight_reduce_loss(loss, weight, reduction, avg_factor)

@@ -1,0 +1,174 @@
+"""Checks of what users configure and feed; every message names both sides and the cure."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, get_args
+
+from .functional.geometry import SPATIAL_AWARE_DIM
+from .functional.mask_prediction import MaskFormat
+from .functional.resize import MaskResize
+
+T = TypeVar("T")
+
+REQUIRED_TEST_CFG = ("nms_pre", "score_thr", "nms", "max_per_img", "mask_thr")
+OPTIONAL_TEST_CFG = (
+    "min_bbox_size",
+    "score",
+    "clip_boxes",
+    "inclusive_boxes",
+    "crop_to_box",
+    "mask_resize",
+    "mask_format",
+)
+MASK_RESIZES = get_args(MaskResize)
+MASK_FORMATS = get_args(MaskFormat)
+CLIP_BOXES = ("before_nms", "after_nms")
+"""When boxes are clipped to the image: Table 1 before overlaps are suppressed, Table 2 after."""
+SCORES = ("product", "sqrt")
+"""Score of a detection: class times center-ness probability (Table 1) or its root (Table 2)."""
+
+
+def check_option(name: str, value: T, options: Sequence[T]) -> T:
+    """Return ``value`` if it is one of the options.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if value not in options:
+        raise ValueError(f"{name}={value!r} is unknown: choose one of {tuple(options)}")
+    return value
+
+
+def check_embed_dim(embed_dim: int) -> int:
+    """Return ``embed_dim`` if it leaves at least one spatial-free channel.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    if embed_dim <= SPATIAL_AWARE_DIM:
+        raise ValueError(
+            f"embed_dim={embed_dim} is too small: {SPATIAL_AWARE_DIM} channels are spatial-aware "
+            f"and at least one is spatial-free, so take {SPATIAL_AWARE_DIM + 1} or more (16 is "
+            "the default)"
+        )
+    return embed_dim
+
+
+def check_positive(name: str, value: float) -> float:
+    """Return ``value`` if it is greater than zero.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if not value > 0:
+        raise ValueError(f"{name}={value!r} must be greater than zero")
+    return value
+
+
+def check_count(name: str, value: int) -> int:
+    """Return ``value`` if it is a whole number of at least 1.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+    return value
+
+
+def check_test_cfg(test_cfg: dict[str, Any]) -> None:
+    """Check the keys of ``model.test_cfg`` and the values of those that are ours.
+
+    Raises:
+        ValueError: for an unknown key, a missing setting, a threshold outside (0, 1) or a count
+            below 1.
+    """
+    known = REQUIRED_TEST_CFG + OPTIONAL_TEST_CFG
+    if unknown := set(test_cfg) - set(known):
+        raise ValueError(f"test_cfg has unknown keys {sorted(unknown)}: choose from {known}")
+    if missing := set(REQUIRED_TEST_CFG) - set(test_cfg):
+        raise ValueError(f"test_cfg lacks {sorted(missing)}: see embedmask_r50-caffe_fpn.py")
+    # MMDetection takes the first so many: of -1 it makes all but the last.
+    for name in ("nms_pre", "max_per_img"):
+        check_count(f"test_cfg.{name}", test_cfg[name])
+    mask_thr = test_cfg["mask_thr"]
+    if not 0 < mask_thr < 1:
+        raise ValueError(
+            f"test_cfg.mask_thr={mask_thr!r} must be a probability between 0 and 1 (the paper "
+            "takes 0.52 for R-50 and 0.53 for R-101)"
+        )
+    check_option("test_cfg.mask_resize", test_cfg.get("mask_resize", MASK_RESIZES[0]), MASK_RESIZES)
+    check_option("test_cfg.mask_format", test_cfg.get("mask_format", MASK_FORMATS[0]), MASK_FORMATS)
+    check_option("test_cfg.clip_boxes", test_cfg.get("clip_boxes", CLIP_BOXES[0]), CLIP_BOXES)
+    for name in ("crop_to_box", "inclusive_boxes"):
+        check_option(f"test_cfg.{name}", test_cfg.get(name, False), (True, False))
+    check_option("test_cfg.score", test_cfg.get("score", SCORES[0]), SCORES)
+
+
+def check_heads_agree(bbox_head: Any, mask_head: Any) -> None:
+    """Check that proposal head and pixel head can be coupled.
+
+    Args:
+        bbox_head: has ``embed_dim``, ``embedding``, ``num_classes`` and ``level_strides``.
+        mask_head: has ``embed_dim``, ``embedding``, ``stride`` and ``semantic_branch``.
+
+    Raises:
+        ValueError: if they differ in embedding channels or parts, in the stride of the finest level
+            or in the number of classes.
+    """
+    for name in ("embed_dim", "embedding"):
+        if getattr(bbox_head, name) != getattr(mask_head, name):
+            raise ValueError(
+                f"bbox_head.{name}={getattr(bbox_head, name)!r} and mask_head.{name}="
+                f"{getattr(mask_head, name)!r} differ: proposals and pixels are compared channel "
+                "by channel, set both to the same"
+            )
+    if bbox_head.level_strides[0] != mask_head.stride:
+        raise ValueError(
+            f"bbox_head's finest stride is {bbox_head.level_strides[0]} and mask_head.stride="
+            f"{mask_head.stride}: the pixel head reads the finest level of the neck, set both to "
+            "its stride"
+        )
+    branch = mask_head.semantic_branch
+    if branch is not None and branch.num_classes != bbox_head.num_classes:
+        raise ValueError(
+            f"bbox_head.num_classes={bbox_head.num_classes} and mask_head.semantic_branch."
+            f"num_classes={branch.num_classes} differ: set both to the dataset's number of classes"
+        )
+
+
+def check_pad_divisor(pad_size_divisor: int | None, stride: int) -> None:
+    """Check that images are padded to whole cells of the pixel embedding.
+
+    Args:
+        pad_size_divisor: of the data preprocessor; None if it has none.
+        stride: of the pixel head.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    if pad_size_divisor is not None and pad_size_divisor % stride:
+        raise ValueError(
+            f"data_preprocessor.pad_size_divisor={pad_size_divisor} is not a multiple of "
+            f"mask_head.stride={stride}, so masks and pixel embeddings would not meet: set "
+            "data_preprocessor.pad_size_divisor=32"
+        )
+
+
+def check_num_classes(num_classes: int, classes: Sequence[str], dataset: str) -> None:
+    """Check that the head predicts the dataset's classes.
+
+    Raises:
+        ValueError: if their numbers differ.
+    """
+    if isinstance(classes, str):
+        raise ValueError(
+            f"{dataset}: metainfo classes={classes!r} is a string, not a tuple of names: write "
+            f"classes=({classes!r},)"
+        )
+    if num_classes != len(classes):
+        raise ValueError(
+            f"bbox_head.num_classes={num_classes}, but {dataset} has {len(classes)} classes "
+            f"{tuple(classes)[:5]}{'...' if len(classes) > 5 else ''}: set "
+            f"model.bbox_head.num_classes={len(classes)}, or metainfo=dict(classes=...) of the "
+            "dataset"
+        )
