@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 
 from mmdet_embedmask.data.shapes import ShapesConfig, write_coco_shapes
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "embedmask"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "embedmask"
 
 
 def make_shapes(root: Path, num_images: int, size: int = 96, **options) -> Path:

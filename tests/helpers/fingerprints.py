@@ -1,8 +1,9 @@
-"""Fingerprints of everything that must not change when code moves.
+"""Fingerprints of what must not change when code moves.
 
-python tests/fingerprints.py > before.txt, and the same of another commit: equal files are equal to
-the bit. Of plain, fused and ATSS: losses and gradients of a step, predictions as bitmaps and as run
-lengths, merged views, an exported file's outputs, and converted weights.
+python tests/helpers/fingerprints.py > before.txt, and the same of another commit: equal files are
+equal to the bit. Of plain, fused, ATSS and the parts of the embedding: losses and gradients of a
+step, names of weights, predictions as bitmaps and as run lengths, merged views; an exported file's
+outputs; converted weights.
 """
 
 import hashlib
