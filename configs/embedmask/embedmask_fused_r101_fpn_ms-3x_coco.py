@@ -1,5 +1,5 @@
 # Table 2, R-101, multi-scale, 3x: 40.0 mask AP and 44.6 box AP on test-dev (the paper's).
-_base_ = "./embedmask_fused_r50_fpn_ms-1x_coco.py"
+_base_ = ["./embedmask_fused_r50_fpn_ms-1x_coco.py", "./_base_/schedule_3x.py"]
 
 model = dict(
     backbone=dict(
@@ -8,16 +8,6 @@ model = dict(
     )
 )
 
-max_iters = 270000
-train_cfg = dict(max_iters=max_iters)
-param_scheduler = [
-    dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=1000),
-    dict(
-        type="MultiStepLR",
-        by_epoch=False,
-        begin=0,
-        end=max_iters,
-        milestones=[210000, 250000],
-        gamma=0.1,
-    ),
-]
+max_iters = _base_.iters_3x
+train_cfg = _base_.train_cfg_3x
+param_scheduler = [_base_.param_scheduler[0], _base_.steps_3x]

@@ -1,5 +1,5 @@
 # Table 1, R-101, multi-scale, 3x: 38.3 mask AP and 42.3 box AP on test-dev (the paper's).
-_base_ = "./embedmask_r50_fpn_1x_coco.py"
+_base_ = ["./embedmask_r50_fpn_1x_coco.py", "./_base_/schedule_3x.py"]
 
 model = dict(
     backbone=dict(
@@ -18,16 +18,6 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
-max_iters = 270000
-train_cfg = dict(max_iters=max_iters)
-param_scheduler = [
-    dict(type="ConstantLR", factor=1.0 / 3, by_epoch=False, begin=0, end=500),
-    dict(
-        type="MultiStepLR",
-        by_epoch=False,
-        begin=0,
-        end=max_iters,
-        milestones=[210000, 250000],
-        gamma=0.1,
-    ),
-]
+max_iters = _base_.iters_3x
+train_cfg = _base_.train_cfg_3x
+param_scheduler = [_base_.param_scheduler[0], _base_.steps_3x]

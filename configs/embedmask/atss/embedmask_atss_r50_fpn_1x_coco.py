@@ -1,23 +1,4 @@
 # The coupling on ATSS instead of FCOS; no published result.
-_base_ = "../embedmask_r50_fpn_1x_coco.py"
+_base_ = ["../embedmask_r50_fpn_1x_coco.py", "../_base_/embedmask_atss_head.py"]
 
-model = dict(
-    bbox_head=dict(
-        _delete_=True,
-        type="EmbedMaskATSSHead",
-        num_classes=80,
-        in_channels=256,
-        anchor_generator=dict(
-            type="AnchorGenerator",
-            ratios=[1.0],
-            octave_base_scale=8,
-            scales_per_octave=1,
-            strides=[8, 16, 32, 64, 128],
-        ),
-        bbox_coder=dict(type="DeltaXYWHBBoxCoder", target_stds=[0.1, 0.1, 0.2, 0.2]),
-        loss_cls=dict(type="FocalLoss", use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
-        loss_bbox=dict(type="GIoULoss", loss_weight=2.0),
-        loss_centerness=dict(type="CrossEntropyLoss", use_sigmoid=True, loss_weight=1.0),
-    ),
-    train_cfg=dict(assigner=dict(type="ATSSAssigner", topk=9), allowed_border=-1, pos_weight=-1),
-)
+model = dict(bbox_head=dict(_base_.atss_bbox_head, _delete_=True), train_cfg=_base_.atss_train_cfg)

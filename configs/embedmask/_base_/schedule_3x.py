@@ -1,0 +1,11 @@
+# 3x of both tables: 270k iterations, of which a config takes the number and the steps.
+iters_3x = 270000
+train_cfg_3x = dict(max_iters=iters_3x)
+steps_3x = dict(
+    type="MultiStepLR",
+    by_epoch=False,
+    begin=0,
+    end=iters_3x,
+    milestones=[210000, 250000],
+    gamma=0.1,
+)
