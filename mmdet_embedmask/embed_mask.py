@@ -57,7 +57,7 @@ class EmbedMask(SingleStageInstanceSegmentor):
         )
         check_heads_agree(self.bbox_head, self.mask_head)
 
-    def _forward(self, batch_inputs: Tensor, batch_data_samples: Any = None) -> tuple:
+    def _forward(self, batch_inputs: Tensor, batch_data_samples: Any = None) -> tuple[Any, ...]:
         """Network outputs only (mode 'tensor'): no ground truth needed, unlike the parent's.
 
         Args:

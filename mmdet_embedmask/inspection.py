@@ -1,7 +1,7 @@
 """What the network computed for an image, for tools that look inside."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import torch
 from mmengine.structures import InstanceData
@@ -47,12 +47,13 @@ class InspectedImage:
 
     def masks(self, mask_thr: float, size: tuple[int, int] | None = None) -> Tensor:
         """Masks (K, height, width) bool, of the given size or the image's original one."""
-        return masks_at_mask_stride(
+        masks = masks_at_mask_stride(
             self.probability,
             self.meta["img_shape"][:2],
             self.meta["ori_shape"][:2] if size is None else size,
             MaskRecipe(mask_thr, resize=self.mask_resize),
         )
+        return cast(Tensor, masks)  # by the recipe's format
 
     def original_bboxes(self) -> Tensor:
         """Boxes (K, 4) in pixels of the original image."""
@@ -64,23 +65,14 @@ class InspectedImage:
         Args:
             index: positions or (K,) bool.
         """
-        return InspectedImage(
-            self.pixel_embedding,
-            *(
-                value[index]
-                for value in (
-                    self.proposal_embedding,
-                    self.proposal_margin,
-                    self.probability,
-                    self.bboxes,
-                    self.scores,
-                    self.labels,
-                )
-            ),
-            self.mask_resize,
-            self.inclusive_boxes,
-            self.spatial_aware_dim,
-            self.meta,
+        return replace(
+            self,
+            proposal_embedding=self.proposal_embedding[index],
+            proposal_margin=self.proposal_margin[index],
+            probability=self.probability[index],
+            bboxes=self.bboxes[index],
+            scores=self.scores[index],
+            labels=self.labels[index],
         )
 
 

@@ -51,4 +51,5 @@ class LovaszHingeLoss(nn.Module):
         if reduction_override is not None:
             reduction = check_option("reduction_override", reduction_override, REDUCTIONS)
         loss = lovasz_hinge(pred, target.bool())
-        return self.loss_weight * weight_reduce_loss(loss, weight, reduction, avg_factor)
+        reduced: Tensor = weight_reduce_loss(loss, weight, reduction, avg_factor)
+        return self.loss_weight * reduced

@@ -58,7 +58,8 @@ class CudaClock:
         if not self._marks:
             # Otherwise the first stage would be given what was in the queue before the run.
             torch.cuda.synchronize(self._device)
-        event = torch.cuda.Event(enable_timing=True)
+        # Torch has not typed how one is made.
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record(torch.cuda.current_stream(self._device))
         self._marks.append(event)
 

@@ -84,7 +84,8 @@ def _heads(model: BaseModel) -> tuple[nn.Module, Any]:
 def _scores(model: BaseModel, outputs: Any) -> Tensor:
     """All scores (P,) that are compared with the threshold, in the type in which they are."""
     if isinstance(model, TwoStageDetector):
-        return outputs[0].softmax(dim=1)[:, :-1].flatten()
+        probabilities: Tensor = outputs[0].softmax(dim=1)
+        return probabilities[:, :-1].flatten()
     if getattr(model, "bbox_head", None) is None:  # SOLOv2: kernels, class logits, mask features
         levels = [level.sigmoid() for level in outputs[1]]
         # Only local maxima are left.

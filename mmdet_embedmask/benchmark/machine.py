@@ -37,7 +37,8 @@ def _describe_gpu(device: str) -> dict[str, str]:
         "compute capability": f"{gpu.major}.{gpu.minor}",
         "multiprocessors": str(gpu.multi_processor_count),
         "CUDA": str(torch.version.cuda),
-        "cuDNN": str(torch.backends.cudnn.version()),
+        # Torch has not typed it.
+        "cuDNN": str(torch.backends.cudnn.version()),  # type: ignore[no-untyped-call]
         "TF32 in matrix products": _switch(torch.backends.cuda.matmul.allow_tf32),
         "TF32 in convolutions": _switch(torch.backends.cudnn.allow_tf32),
     }

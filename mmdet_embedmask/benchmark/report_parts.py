@@ -295,8 +295,8 @@ def inference_table(
                 f"{total.p50 / totals[FCOS]:.2f}" if FCOS in totals else "",
                 *(f"{measured.stage(stage).p50:.1f}" for stage in stages),
                 "" if share is None else _percent(share),
-                _megabytes(memory and memory.network),
-                _megabytes(memory and memory.whole),
+                _megabytes(None if memory is None else memory.network),
+                _megabytes(None if memory is None else memory.whole),
                 "" if waits is None else f"{waits / batch:.1f}",
             ]
         )

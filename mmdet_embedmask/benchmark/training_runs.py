@@ -118,7 +118,8 @@ def finished_run(work_dir: Path, options: Sequence[str]) -> dict[str, float] | N
             f"{work_dir} holds a run with other options (they stand in {done}): take another "
             "--work-dir, or remove that folder"
         )
-    return content["metrics"]
+    metrics: dict[str, float] = content["metrics"]
+    return metrics
 
 
 def write_finished(work_dir: Path, options: Sequence[str], metrics: dict[str, float]) -> None:

@@ -72,7 +72,7 @@ def mmengine_content() -> Iterator[None]:
     names = {name for _, name in ours}
     with nothing_allowed() as before:
         torch.serialization.add_safe_globals([one for one in before if _name(one) not in names])
-        with torch.serialization.safe_globals(ours):
+        with torch.serialization.safe_globals([*ours]):
             yield
 
 
@@ -136,7 +136,7 @@ class LoadedArray(np.ndarray):
 
     is_new: bool
 
-    def __new__(cls, *arguments: Any) -> NoReturn:
+    def __new__(cls, *arguments: Any) -> "LoadedArray":
         """Refuse: an array is made by `_empty_array` alone."""
         raise _called("numpy.ndarray")
 
@@ -205,7 +205,8 @@ class LoadedHistoryBuffer(HistoryBuffer):
         """Make one without a state."""
         if arguments:
             raise _called("HistoryBuffer")
-        return super().__new__(cls)
+        buffer: LoadedHistoryBuffer = super().__new__(cls)
+        return buffer
 
     def __setstate__(self, state: Any) -> None:
         """Set the logged values and counts."""
@@ -219,7 +220,7 @@ class LoadedHistoryBuffer(HistoryBuffer):
             )
         for name in ("_log_history", "_count_history"):
             values[name] = np.array(values[name])
-        self.__class__ = HistoryBuffer  # type: ignore[assignment]
+        self.__class__ = HistoryBuffer
         self.__setstate__(values)
 
 

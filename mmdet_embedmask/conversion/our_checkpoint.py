@@ -86,7 +86,8 @@ def _model_state(config: Config) -> dict[str, Tensor]:
     model_cfg = deepcopy(config.model)
     model_cfg.backbone.init_cfg = None
     with torch.device("meta"):
-        return MODELS.build(model_cfg).state_dict()
+        state: dict[str, Tensor] = MODELS.build(model_cfg).state_dict()
+    return state
 
 
 def _dataset_meta(config: Config, config_name: str) -> dict[str, Any]:

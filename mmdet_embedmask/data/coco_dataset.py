@@ -32,13 +32,13 @@ class CocoByName(COCO):
         cat_names: Sequence[str] = (),
         sup_names: Sequence[str] = (),
         cat_ids: Sequence[int] = (),
-    ) -> list[int]:
+    ) -> list[int | float]:
         """As COCO's, but one id for each of ``cat_names``, in their order.
 
         Raises:
             ValueError: if the file lacks one of the names, or has it twice.
         """
-        found: list[int] = super().get_cat_ids(cat_names, sup_names, cat_ids)
+        found: list[int | float] = super().get_cat_ids(cat_names, sup_names, cat_ids)
         if not cat_names:
             return found
         by_name = category_ids(self.dataset["categories"], cat_names, "the annotation file")

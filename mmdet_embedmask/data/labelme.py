@@ -116,5 +116,8 @@ def _polygon(shape: dict[str, Any]) -> NDArray[np.float64]:
         center, edge = points[:2]
         angles = np.linspace(0, 2 * np.pi, CIRCLE_POINTS, endpoint=False)
         radius = np.linalg.norm(edge - center)
-        return center + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        corners: NDArray[np.float64] = center + radius * np.stack(
+            [np.cos(angles), np.sin(angles)], axis=1
+        )
+        return corners
     return points

@@ -85,7 +85,8 @@ def _corners(
     angles = (np.arange(number) + rng.uniform(-shift, shift, number)) * 2 * math.pi / number
     radii = size / 2 * rng.uniform(least_radius, 1.0, number)
     points = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None]
-    return points @ _rotation(rng.uniform(0, 2 * math.pi))
+    corners: FloatArray = points @ _rotation(rng.uniform(0, 2 * math.pi))
+    return corners
 
 
 def _bar(rng: np.random.Generator, size: float) -> FloatArray:
@@ -94,7 +95,8 @@ def _bar(rng: np.random.Generator, size: float) -> FloatArray:
     arms = np.array([math.pi - bend / 2, bend / 2])
     ends = size / 2 * np.stack([np.cos(arms), np.sin(arms)], axis=1)
     line = np.stack([ends[0], np.zeros(2), ends[1]])
-    return (line - line.mean(axis=0)) @ _rotation(rng.uniform(0, 2 * math.pi))
+    middle: FloatArray = (line - line.mean(axis=0)) @ _rotation(rng.uniform(0, 2 * math.pi))
+    return middle
 
 
 def _rotation(angle: float) -> FloatArray:
@@ -138,13 +140,16 @@ def _pattern(rng: np.random.Generator, canvas: tuple[int, int]) -> FloatArray:
         return np.zeros(canvas, np.float32)
     if kind == "clouds":
         coarse = rng.random((max(2, height // 8), max(2, width // 8)), dtype=np.float32)
-        return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+        clouds = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+        return clouds.astype(np.float32, copy=False)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     angle = rng.uniform(0, math.pi)
     along = x * math.cos(angle) + y * math.sin(angle)
     across = y * math.cos(angle) - x * math.sin(angle)
     if kind == "gradient":
-        return ((along - along.min()) / np.ptp(along)).astype(np.float32)
+        gradient: FloatArray = (along - along.min()) / np.ptp(along)
+        return gradient.astype(np.float32)
     cell = rng.uniform(4, 10)
     squares = along // cell + (across // cell if kind == "checks" else 0)
-    return (squares % 2).astype(np.float32)
+    pattern: FloatArray = (squares % 2).astype(np.float32)
+    return pattern

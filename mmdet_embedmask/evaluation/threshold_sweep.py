@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from mmengine.evaluator import BaseMetric
 from ..data.coco_dataset import CocoMetricByName, check_metric_labels
 from ..embed_mask import EmbedMask
 from ..functional.mask_prediction import MaskRecipe, masks_at_mask_stride
+from ..functional.run_lengths import RunLengths
 from ..inspection import InspectedImage, inspect_batch
 
 FIGURES = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
@@ -93,7 +94,7 @@ def sweep_thresholds(
     return [{name: result.get(f"coco/segm_{name}", 0.0) for name in FIGURES} for result in results]
 
 
-def masks_at(image: InspectedImage, thresholds: Sequence[float]) -> list[list[dict]]:
+def masks_at(image: InspectedImage, thresholds: Sequence[float]) -> list[list[RunLengths]]:
     """Masks of every detection as COCO's run lengths, for each threshold.
 
     Args:
@@ -105,12 +106,13 @@ def masks_at(image: InspectedImage, thresholds: Sequence[float]) -> list[list[di
     """
     img_shape, ori_shape = image.meta["img_shape"][:2], image.meta["ori_shape"][:2]
     recipes = (MaskRecipe(t, resize=image.mask_resize, mask_format="rle") for t in thresholds)
-    return [
+    masks = [
         masks_at_mask_stride(image.probability, img_shape, ori_shape, recipe) for recipe in recipes
     ]
+    return cast(list[list[RunLengths]], masks)  # by the recipes' format
 
 
-def _sample(image: InspectedImage, masks: list[dict]) -> dict[str, Any]:
+def _sample(image: InspectedImage, masks: list[RunLengths]) -> dict[str, Any]:
     """The image as CocoMetric reads it from the test loop."""
     instances = dict(
         bboxes=image.original_bboxes(), scores=image.scores, labels=image.labels, masks=masks

@@ -32,7 +32,8 @@ def class_aware_nms(
     # decides overlaps at the threshold. The zero is for no boxes, which have no maximum.
     end = torch.cat([boxes.flatten(), boxes.new_zeros(1)]).max()
     offsets = classes.to(boxes) * (end + 1)
-    return nms(boxes + offsets[:, None], scores, iou_threshold, max_boxes)
+    kept: Tensor = nms(boxes + offsets[:, None], scores, iou_threshold, max_boxes)
+    return kept
 
 
 @torch.library.custom_op("mmdet_embedmask::nms", mutates_args=())
@@ -51,9 +52,12 @@ def _(boxes: Tensor, scores: Tensor, iou_threshold: float, max_boxes: int) -> Te
     return torch.empty(kept, dtype=torch.long, device=boxes.device)
 
 
-def onnx_translations() -> dict[Callable, Callable]:
+def onnx_translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """What `torch.onnx.export` puts in the place of the operation above."""
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
+
+    # By its types a constant fits no operator: they do not know which kind it is.
+    op: Any = opset18
 
     def onnx_nms(boxes: Any, scores: Any, iou_threshold: float, max_boxes: int) -> Any:
         # One image of one class. The operator takes diagonal corners, x and y in either order, and

@@ -84,13 +84,15 @@ def onnx_bytes(model: EmbedMask, metadata: dict[str, str]) -> bytes:
             output_names=list(OUTPUTS),
             custom_translation_table=onnx_translations(),
         )
-    proto = exported.model_proto
+    # Torch's type allows for none, which only the exporter before this one gives.
+    proto = exported.model_proto  # type: ignore[union-attr]
     _name_axes(proto)
     for key, value in metadata.items():
         proto.metadata_props.add(key=key, value=value)
     if proto.ByteSize() > MAX_BYTES:
         raise ValueError(f"the model takes {proto.ByteSize()} bytes, and one ONNX file holds 2 GB")
-    return proto.SerializeToString()
+    content: bytes = proto.SerializeToString()
+    return content
 
 
 def file_metadata(model: EmbedMask, config: Config, classes: Sequence[str]) -> dict[str, str]:

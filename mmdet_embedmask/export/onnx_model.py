@@ -6,6 +6,7 @@ Shapes used in this module:
     K: detections
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -106,7 +107,7 @@ class OnnxEmbedMask(nn.Module):
         return F.pad(x, padding, value=preprocessor.pad_value)[None]
 
     def _detect(
-        self, features: tuple[Tensor, ...], img_shape: tuple[int, int]
+        self, features: tuple[Tensor, ...], img_shape: Sequence[int]
     ) -> tuple[Detections, Tensor, Tensor]:
         """Detections of the one image, their scores (K,) and labels (K,)."""
         head, cfg = self.model.bbox_head, self.model.bbox_head.test_cfg
@@ -145,7 +146,10 @@ class OnnxEmbedMask(nn.Module):
             )
             num_points, num_classes = rank.shape
             # A level of a small image has fewer.
-            count = torch.sym_min(cfg.nms_pre, num_points * num_classes)
+            # Torch has not typed it.
+            count = torch.sym_min(  # type: ignore[no-untyped-call]
+                cfg.nms_pre, num_points * num_classes
+            )
             rank, index = rank.flatten().topk(count)
             ranks.append(rank)
             chosen.append(

@@ -6,6 +6,7 @@ Shapes used in this module:
     K: proposals that learn a mask
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -51,6 +52,14 @@ class CoupledHead:
         **detector_args: arguments of the head, which refuses those it does not know.
     """
 
+    # Of the head, beside which this stands in the bases.
+    num_classes: int
+    feat_channels: int
+    prior_generator: Any
+    bbox_coder: Any
+    test_cfg: ConfigDict
+    _bbox_post_process: Callable[..., InstanceData]
+
     def __init__(
         self,
         *,
@@ -87,7 +96,7 @@ class CoupledHead:
 
     def _init_layers(self) -> None:
         """Add the proposal branch to the detector's layers."""
-        super()._init_layers()
+        super()._init_layers()  # type: ignore[misc]  # of the head
         self.proposal_branch = ProposalBranch(
             self.feat_channels,
             self.embed_dim,
@@ -107,7 +116,7 @@ class CoupledHead:
         embeddings: list[Tensor],
         margins: list[Tensor],
         batch_gt_instances: list[InstanceData],
-        batch_img_metas: list[dict],
+        batch_img_metas: list[dict[str, Any]],
         batch_gt_instances_ignore: list[InstanceData] | None = None,
     ) -> dict[str, Tensor]:
         """The detector's losses; keeps the proposals that learn a mask for `get_positive_infos`.
@@ -131,7 +140,7 @@ class CoupledHead:
         for gt_instances, meta in zip(batch_gt_instances, batch_img_metas, strict=True):
             check_ground_truth(gt_instances, self.num_classes, meta["batch_input_shape"])
         self._gt_inds = []
-        losses = super().loss_by_feat(
+        losses: dict[str, Tensor] = super().loss_by_feat(  # type: ignore[misc]  # of the head
             cls_scores,
             bbox_preds,
             centernesses,
@@ -199,9 +208,10 @@ class CoupledHead:
 
     def level_priors(self, levels: list[Tensor]) -> list[Tensor]:
         """Points (P, 2) or anchors (P, 4) of every level, like the maps in dtype and device."""
-        return self.prior_generator.grid_priors(
+        priors: list[Tensor] = self.prior_generator.grid_priors(
             [level.shape[-2:] for level in levels], levels[0].dtype, levels[0].device
         )
+        return priors
 
     def predict_by_feat(
         self,
@@ -210,7 +220,7 @@ class CoupledHead:
         centernesses: list[Tensor],
         embeddings: list[Tensor],
         margins: list[Tensor],
-        batch_img_metas: list[dict],
+        batch_img_metas: list[dict[str, Any]],
         cfg: ConfigDict | None = None,
         rescale: bool = False,
         with_nms: bool = True,
@@ -241,7 +251,7 @@ class CoupledHead:
         for image, meta in enumerate(batch_img_metas):
             outputs = (cls_scores, bbox_preds, centernesses, embeddings, margins)
             levels = zip(*(select_single_mlvl(o, image) for o in outputs), mlvl_priors, strict=True)
-            results = InstanceData.cat([self._candidates(*level, cfg) for level in levels])
+            results = InstanceData.cat([self._candidates(cfg, *level) for level in levels])
             corner = last_corner(meta["img_shape"], inclusive) if clip_first else None
             results.bboxes = self.bbox_coder.decode(
                 results.priors, results.bboxes, max_shape=corner
@@ -256,13 +266,13 @@ class CoupledHead:
 
     def _candidates(
         self,
+        cfg: ConfigDict,
         cls_score: Tensor,
         bbox_pred: Tensor,
         centerness: Tensor,
         embedding: Tensor,
         margin: Tensor,
         priors: Tensor,
-        cfg: ConfigDict,
     ) -> InstanceData:
         """The best ranked (prior, class) pairs of one level of one image, boxes not decoded."""
         score = cfg.get("score", SCORES[0])

@@ -18,12 +18,14 @@ from ..options import CLIP_BOXES
 
 def clips_first(test_cfg: ConfigDict) -> bool:
     """Whether boxes are clipped to the image before overlaps are suppressed."""
-    return test_cfg.get("clip_boxes", CLIP_BOXES[0]) == "before_nms"
+    clip: str = test_cfg.get("clip_boxes", CLIP_BOXES[0])
+    return clip == "before_nms"
 
 
 def ends_inclusive(test_cfg: ConfigDict) -> bool:
     """Whether a box's far sides are its last pixel instead of that pixel's end."""
-    return test_cfg.get("inclusive_boxes", False)
+    inclusive: bool = test_cfg.get("inclusive_boxes", False)
+    return inclusive
 
 
 def last_corner(img_shape: Sequence[int], inclusive: bool) -> tuple[int, int]:

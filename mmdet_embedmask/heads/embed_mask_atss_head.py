@@ -51,7 +51,9 @@ class EmbedMaskATSSHead(CoupledHead, ATSSHead):
             center-ness logits (N, 1, h, w), proposal embeddings without position (N, D, h, w),
             proposal margins (N, D, h, w).
         """
-        return multi_apply(self.forward_single, x, self.scales, range(len(self.scales)))
+        levels = range(len(self.scales))
+        outputs: tuple[list[Tensor], ...] = multi_apply(self.forward_single, x, self.scales, levels)
+        return outputs
 
     def forward_single(self, x: Tensor, scale: nn.Module, level: int) -> tuple[Tensor, ...]:
         """Predict one level; see `forward`.
@@ -67,9 +69,9 @@ class EmbedMaskATSSHead(CoupledHead, ATSSHead):
         branch = self.proposal_branch(reg_feat, level)
         return self.atss_cls(cls_feat), bbox_pred, centerness, *branch
 
-    def _get_targets_single(self, *args: Any, **options: Any) -> tuple:
+    def _get_targets_single(self, *args: Any, **options: Any) -> tuple[Any, ...]:
         """Targets of one image, as ATSSHead makes them; remembers the assignment."""
-        targets = super()._get_targets_single(*args, **options)
+        targets: tuple[Any, ...] = super()._get_targets_single(*args, **options)
         labels, sampling_result = targets[1], targets[-1]
         # Labels are of all anchors, the sampling result of those inside the image, in their order.
         positive = labels != self.num_classes

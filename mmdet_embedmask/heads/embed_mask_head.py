@@ -54,7 +54,7 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
         norm_on_bbox: bool = True,
         centerness_on_reg: bool = True,
         conv_bias: bool = True,
-        loss_bbox: ConfigDict | dict = dict(type="GIoULoss", loss_weight=1.0),  # noqa: B006
+        loss_bbox: ConfigDict | dict[str, Any] = dict(type="GIoULoss", loss_weight=1.0),  # noqa: B006
         **args: Any,
     ) -> None:
         self.sample_in_mask = check_option("sample_in_mask", sample_in_mask, (True, False))
@@ -87,7 +87,10 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
             embeddings without position (N, D, h, w), proposal margins (N, D, h, w).
         """
         levels = range(len(self.strides))
-        return multi_apply(self.forward_single, x, self.scales, self.strides, levels)
+        outputs: tuple[list[Tensor], ...] = multi_apply(
+            self.forward_single, x, self.scales, self.strides, levels
+        )
+        return outputs
 
     def forward_single(
         self, x: Tensor, scale: nn.Module, stride: int, level: int
@@ -152,4 +155,5 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
         if self.norm_on_bbox and self.training:
             lengths = [len(level) for level in mlvl_priors]
             sides = sides * per_point(self.strides, lengths, points)[:, None]
-        return self.bbox_coder.decode(points.expand(len(sides), -1, -1), sides)
+        boxes: Tensor = self.bbox_coder.decode(points.expand(len(sides), -1, -1), sides)
+        return boxes

@@ -98,7 +98,8 @@ class PixelEmbedHead(BaseMaskHead):
         self.mask_loss_mean = check_option("mask_loss_mean", mask_loss_mean, MASK_LOSS_MEANS)
         check_option("tower", tower, tuple(PIXEL_TOWERS))
         check_option("learnable_position_scale", learnable_position_scale, (True, False))
-        self.test_cfg = test_cfg
+        # To learn a head needs none; EmbedMask refuses to be without.
+        self.test_cfg: ConfigDict = test_cfg
         self.loss_mask = MODELS.build(loss_mask)
         self.tower = PIXEL_TOWERS[tower](in_channels, feat_channels, stacked_convs, norm_cfg)
         self.embedding_prediction = EmbeddingPrediction(
@@ -140,7 +141,7 @@ class PixelEmbedHead(BaseMaskHead):
         Returns:
             ``loss_mask`` and, with a semantic branch, ``loss_semantic``.
         """
-        losses = super().loss(x, batch_data_samples, positive_infos)
+        losses: dict[str, Tensor] = super().loss(x, batch_data_samples, positive_infos)
         if self.semantic_branch is not None:
             # The parent has padded the masks.
             truth = [sample.gt_instances for sample in batch_data_samples]
@@ -153,7 +154,7 @@ class PixelEmbedHead(BaseMaskHead):
         self,
         pixel_embedding: Tensor,
         batch_gt_instances: list[InstanceData],
-        batch_img_metas: list[dict],
+        batch_img_metas: list[dict[str, Any]],
         positive_infos: list[InstanceData],
         batch_gt_instances_ignore: list[InstanceData] | None = None,
     ) -> dict[str, Tensor]:
@@ -196,7 +197,7 @@ class PixelEmbedHead(BaseMaskHead):
     def predict_by_feat(
         self,
         pixel_embedding: Tensor,
-        batch_img_metas: list[dict],
+        batch_img_metas: list[dict[str, Any]],
         rescale: bool,
         results_list: list[InstanceData],
     ) -> list[InstanceData]:
@@ -220,7 +221,7 @@ class PixelEmbedHead(BaseMaskHead):
         ]
 
     def _predict_by_feat_single(
-        self, pixels: Tensor, results: InstanceData, meta: dict, rescale: bool
+        self, pixels: Tensor, results: InstanceData, meta: dict[str, Any], rescale: bool
     ) -> InstanceData:
         """Masks of one image; see `predict_by_feat`."""
         shape = meta["ori_shape"] if rescale else meta["img_shape"]
@@ -277,7 +278,7 @@ class PixelEmbedHead(BaseMaskHead):
         return embedding, proposals.proposal_margins
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Tensor], prefix: str, local_metadata: dict, *args: Any
+        self, state_dict: dict[str, Tensor], prefix: str, local_metadata: dict[str, Any], *args: Any
     ) -> None:
         """Also load what version 1 saved."""
         renamed = {"conv_spatial_": "embedding_prediction.conv_spatial_"}

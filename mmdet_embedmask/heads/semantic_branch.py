@@ -53,7 +53,8 @@ class SemanticBranch(BaseModule):
 
     def forward(self, feature: Tensor) -> Tensor:
         """P3 (N, C, h, w) -> class logits (N, num_classes, h, w)."""
-        return self.conv_semantic(self.convs(feature))
+        logits: Tensor = self.conv_semantic(self.convs(feature))
+        return logits
 
     def loss(
         self, feature: Tensor, batch_masks: list[Tensor], batch_labels: list[Tensor]
@@ -76,4 +77,5 @@ class SemanticBranch(BaseModule):
             ]
         ).to(logits.device)
         positives = (targets < self.num_classes).sum().clamp(min=1)
-        return self.loss_semantic(logits, targets, avg_factor=positives)
+        loss: Tensor = self.loss_semantic(logits, targets, avg_factor=positives)
+        return loss

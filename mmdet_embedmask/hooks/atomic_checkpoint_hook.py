@@ -67,6 +67,10 @@ class AtomicCheckpointHook(CheckpointHook):
             the first checkpoint.
     """
 
+    # Of MMEngine's hook.
+    backend_args: dict[str, Any] | None
+    file_backend: Any
+
     def __init__(self, **args: Any) -> None:
         super().__init__(**args)
         if self.args:

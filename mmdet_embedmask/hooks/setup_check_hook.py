@@ -208,7 +208,7 @@ def _count_learned(dataset: BaseDataset) -> int:
     return _check_instances(infos, name, decodes_rle)
 
 
-def _check_instances(infos: Iterable[dict], name: str, decodes_rle: bool) -> int:
+def _check_instances(infos: Iterable[dict[str, Any]], name: str, decodes_rle: bool) -> int:
     """Check the mask of every instance and count those that are learned."""
     count = 0
     for info in infos:

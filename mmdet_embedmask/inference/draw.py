@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from ..visualization.colors import PALETTE, box_colors
-from ..visualization.labels import FONT_SCALE, draw_label, free_place, label_size
+from ..visualization.labels import FONT_SCALE, Rectangle, draw_label, free_place, label_size
 from ..visualization.overlay import overlay_masks
 from ..visualization.style import OUTLINE, Color, Image
 from .coco_results import Detection
@@ -112,7 +112,7 @@ def _draw_labels(
     sizes = [[label_size(text, scale) for text in options] for options in texts]
     places = fitting_labels(boxes, sizes, (height, width))
     if everywhere:
-        taken = []
+        taken: list[Rectangle] = []
         for index, box in enumerate(boxes):
             label_width, label_height = sizes[index][0]
             middle = box[0] + label_width / 2, box[1] - label_height / 2

@@ -43,7 +43,8 @@ class PlainTower(BaseModule):
 
     def forward(self, x: tuple[Tensor, ...]) -> Tensor:
         """(N, C, h, w) of the finest level -> (N, F, h, w)."""
-        return self.convs(x[0])
+        feature: Tensor = self.convs(x[0])
+        return feature
 
 
 class FusedTower(BaseModule):
@@ -84,7 +85,7 @@ class FusedTower(BaseModule):
                 f"the neck has {len(x)} levels and the fused tower reads {FUSED_LEVELS}: set "
                 f"neck.num_outs to {FUSED_LEVELS} or more, or mask_head.tower='plain'"
             )
-        feature = self.refine[0](x[0])
+        feature: Tensor = self.refine[0](x[0])
         for level in range(1, FUSED_LEVELS):
             refined = aligned_bilinear(self.refine[level](x[level]), 2**level)
             if refined.shape != feature.shape:
@@ -94,7 +95,8 @@ class FusedTower(BaseModule):
                     "multiple of 32 with data_preprocessor.pad_size_divisor=32"
                 )
             feature = feature + refined
-        return self.convs(feature)
+        feature = self.convs(feature)
+        return feature
 
 
-PIXEL_TOWERS = dict(plain=PlainTower, fused=FusedTower)
+PIXEL_TOWERS: dict[str, type[PlainTower | FusedTower]] = dict(plain=PlainTower, fused=FusedTower)

@@ -75,7 +75,8 @@ class ProposalBranch(BaseModule):
             elif isinstance(module, nn.Conv2d):
                 normal_init(module, std=0.01)
         if self.learnable_margin:
-            nn.init.constant_(self.conv_margin.bias, math.log(prior_precision(self.prior_margin)))
+            bias = self.conv_margin.get_parameter("bias")
+            nn.init.constant_(bias, math.log(prior_precision(self.prior_margin)))
 
     def forward(self, feature: Tensor, level: int) -> tuple[Tensor, Tensor]:
         """Predict embedding and margin of every point of one level.
@@ -103,7 +104,7 @@ class ProposalBranch(BaseModule):
         return embedding, log_margin.exp()
 
     def _load_from_state_dict(
-        self, state_dict: dict[str, Tensor], prefix: str, local_metadata: dict, *args: Any
+        self, state_dict: dict[str, Tensor], prefix: str, local_metadata: dict[str, Any], *args: Any
     ) -> None:
         """Also load what version 1 saved."""
         renamed = {"conv_spatial_": "embedding.conv_spatial_"}

@@ -86,7 +86,8 @@ def evaluates_at(train_cfg: ConfigDict, epoch: int, iteration: int) -> bool:
         if train_cfg.get("by_epoch") or "max_epochs" in train_cfg
         else (iteration, train_cfg.get("max_iters"))
     )
-    return done == last or done % train_cfg.get("val_interval", 1) == 0
+    evaluates: bool = done == last or done % train_cfg.get("val_interval", 1) == 0
+    return evaluates
 
 
 def _evaluation_at(lines: list[dict[str, Any]], iteration: int) -> dict[str, float] | None:

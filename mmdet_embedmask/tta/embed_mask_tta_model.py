@@ -60,7 +60,7 @@ class EmbedMaskTTAModel(BaseTTAModel):
             inspect_batch(self.module, {key: value[v] for key, value in data.items()})
             for v in range(num_views)
         ]
-        samples = data["data_samples"][0]
+        samples: list[DetDataSample] = data["data_samples"][0]
         merged = self.merge_preds(list(zip(*views, strict=True)))
         for sample, instances in zip(samples, merged, strict=True):
             sample.pred_instances = instances

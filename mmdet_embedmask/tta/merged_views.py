@@ -150,7 +150,7 @@ def _best_fitting(
     """(K,) candidate of the same class with the highest IoU above the threshold, or NONE."""
     if len(candidates) == 0:
         return labels.new_full((len(boxes),), NONE)
-    ious = bbox_overlaps(boxes, candidates)
+    ious: Tensor = bbox_overlaps(boxes, candidates)
     ious = ious.where(labels[:, None] == candidate_labels, -1.0)
     value, index = ious.max(dim=1)
     return index.where(value > threshold, NONE)

@@ -112,7 +112,8 @@ def _draw_row(row: Row, class_names: Sequence[str], tile: int) -> Image:
     scale = tile / max(row.image.shape[:2])
     height, width = (max(1, round(side * scale)) for side in row.image.shape[:2])
     shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    image = cv2.resize(row.image, (width, height), interpolation=shrink)
+    shrunk = cv2.resize(row.image, (width, height), interpolation=shrink)
+    image: Image = shrunk.astype(np.uint8, copy=False)
     true_colors = [_color(index) for index in range(len(row.truth.labels))]
     colors = _prediction_colors(row, true_colors)
     pictures = [
