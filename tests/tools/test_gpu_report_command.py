@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 
@@ -104,8 +105,11 @@ def test_bad_arguments(parts, tmp_path, capsys, monkeypatch):
 def test_the_makefiles_target(settings, python, arguments, installs):
     # As if nothing were there, also where an environment is.
     command = ["make", "-n", "-B", "gpu", *settings]
+    # Settings of a make that runs these tests are not this one's.
+    outer = ("MAKEFLAGS", "MAKEOVERRIDES", "VENV", "MMCV")
+    environment = {name: value for name, value in os.environ.items() if name not in outer}
     planned = subprocess.run(
-        command, cwd=TOOLS.parent, capture_output=True, text=True, check=True
+        command, cwd=TOOLS.parent, capture_output=True, text=True, check=True, env=environment
     ).stdout.replace("\\\n", " ")
     (line,) = (line for line in planned.splitlines() if "gpu_report.py" in line)
     assert f"{python} tools/gpu_report.py {arguments}" in " ".join(line.split())
