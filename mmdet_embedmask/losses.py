@@ -17,6 +17,12 @@ class LovaszHingeLoss(nn.Module):
     Args:
         reduction: 'none' keeps one value an instance; 'mean' or 'sum' over the instances.
         loss_weight: lambda of the paper's total loss.
+
+    Example:
+        >>> import torch
+        >>> loss = LovaszHingeLoss(loss_weight=0.5)
+        >>> loss(torch.tensor([[2.0, -1.0]]), torch.tensor([[True, True]]))
+        tensor(0.5000)
     """
 
     def __init__(self, reduction: str = "mean", loss_weight: float = 1.0) -> None:

@@ -28,6 +28,10 @@ def distances_to_sides(points: Tensor, bboxes: Tensor) -> Tensor:
 
     Returns:
         (..., 4), all positive where the point lies inside the box.
+
+    Example:
+        >>> distances_to_sides(torch.tensor([3.0, 4.0]), torch.tensor([0.0, 0.0, 10.0, 20.0]))
+        tensor([ 3.,  4.,  7., 16.])
     """
     return torch.cat([points - bboxes[..., :2], bboxes[..., 2:] - points], dim=-1)
 
@@ -61,6 +65,13 @@ def assign_points(
 
     Returns:
         (P,) gt_inds.
+
+    Example:
+        >>> points = torch.tensor([[4.0, 4.0], [12.0, 4.0], [60.0, 4.0]])
+        >>> strides, ranges = torch.full((3,), 8.0), torch.tensor([[-1.0, 64.0]]).expand(3, 2)
+        >>> boxes = torch.tensor([[0.0, 0, 40, 8], [0, 0, 8, 8]])  # the smaller one wins
+        >>> assign_points(points, strides, ranges, boxes, center_radius=None)
+        tensor([ 1,  0, -1])
     """
     if len(bboxes) == 0:
         return points.new_full((len(points),), BACKGROUND, dtype=torch.long)
@@ -112,6 +123,11 @@ def best_proposals(gt_inds: Tensor, ious: Tensor, num_gts: int) -> Tensor:
 
     Returns:
         (G,) point index, of several best ones the first; -1 for an instance without a point.
+
+    Example:
+        >>> gt_inds, ious = torch.tensor([0, 0, -1, 2]), torch.tensor([0.3, 0.7, 0.9, 0.1])
+        >>> best_proposals(gt_inds, ious, num_gts=3)
+        tensor([ 1, -1,  3])
     """
     positive = (gt_inds != BACKGROUND).nonzero()[:, 0]
     instance, iou = gt_inds[positive], ious[positive]
@@ -134,6 +150,10 @@ def draw_proposals(batch_gt_inds: list[Tensor], max_proposals: int) -> list[Tens
 
     Returns:
         (K,) point indices of each image, ascending; the K sum up to at most the limit.
+
+    Example:
+        >>> draw_proposals([torch.tensor([0, -1, 1]), torch.tensor([-1, 0, -1])], max_proposals=3)
+        [tensor([0, 2]), tensor([1])]
     """
     positive = torch.stack(batch_gt_inds) != BACKGROUND
     image, point = positive.nonzero().unbind(dim=1)

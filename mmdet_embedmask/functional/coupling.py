@@ -48,6 +48,11 @@ def squared_distance(
 
     Returns:
         (K, h, w) distance, >= 0, float32 (float64 for float64 inputs).
+
+    Example:
+        >>> pixels = torch.tensor([[[0.0, 1.0]], [[0.0, 2.0]]])  # two channels, two pixels
+        >>> squared_distance(pixels, torch.zeros(1, 2), torch.tensor([[1.0, 0.5]]))
+        tensor([[[0., 3.]]])
     """
     dtype = torch.promote_types(pixel_embedding.dtype, torch.float32)
     p, q, margin = (
@@ -68,6 +73,10 @@ def mask_probability(distance: Tensor) -> Tensor:
 
     Returns:
         (K, h, w) in [0, 1].
+
+    Example:
+        >>> mask_probability(torch.tensor([0.0, 1.0, 1000.0]))
+        tensor([1.0000, 0.3679, 0.0000])
     """
     return torch.exp(-distance)
 
@@ -83,6 +92,10 @@ def mask_logit(distance: Tensor) -> Tensor:
 
     Returns:
         (K, h, w) logits, finite for finite distances.
+
+    Example:
+        >>> mask_logit(torch.tensor([math.log(2), 100.0]))  # a probability of 1/2, and a tiny one
+        tensor([   0., -100.])
     """
     distance = distance.clamp(min=MIN_DISTANCE)
     return -distance - torch.log(-torch.expm1(-distance))
@@ -106,6 +119,11 @@ def coupled_logits(
 
     Returns:
         (K, 2h, 2w) logits.
+
+    Example:
+        >>> pixels, proposal = torch.zeros(2, 4, 4), torch.zeros(1, 2)
+        >>> coupled_logits(pixels, proposal, torch.ones(1, 2)).shape
+        torch.Size([1, 8, 8])
     """
     if upsample == "embedding":
         pixel_embedding = upsample_bilinear(pixel_embedding)
@@ -124,6 +142,11 @@ def coupled_probabilities(
 
     Returns:
         (K, 2h, 2w) probabilities.
+
+    Example:
+        >>> pixels, proposal = torch.zeros(2, 4, 4), torch.zeros(1, 2)
+        >>> coupled_probabilities(pixels, proposal, torch.ones(1, 2)).unique()
+        tensor([1.])
     """
     if upsample == "embedding":
         pixel_embedding = upsample_bilinear(pixel_embedding)
@@ -135,7 +158,12 @@ def coupled_probabilities(
 
 
 def upsample_bilinear(maps: Tensor) -> Tensor:
-    """Resize (C, h, w) to (C, 2h, 2w) bilinearly, with align_corners=False."""
+    """Resize (C, h, w) to (C, 2h, 2w) bilinearly, with align_corners=False.
+
+    Example:
+        >>> upsample_bilinear(torch.tensor([[[0.0, 4.0]]]))[0, 0]
+        tensor([0., 1., 3., 4.])
+    """
     # C travels as the batch: it may be zero, and interpolate allows that only there.
     resized = F.interpolate(
         maps[:, None], scale_factor=MASK_UPSAMPLE, mode="bilinear", align_corners=False
@@ -155,6 +183,11 @@ def upsampled_mask_logit(distance: Tensor, aligned: bool = False) -> Tensor:
 
     Returns:
         (K, 2h, 2w) logits, equal to the logit of the resized ``exp(-d)`` in exact arithmetic.
+
+    Example:
+        >>> near = torch.full((1, 2, 2), 1e-5)  # exp(-d) is 0.99999, of which float32 keeps no more
+        >>> upsampled_mask_logit(near)[0, 0, 0]
+        tensor(11.5129)
     """
     distance = distance.clamp(min=MIN_DISTANCE)
     log_complement = torch.log(_upsample(-torch.expm1(-distance), aligned))

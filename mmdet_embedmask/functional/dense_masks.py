@@ -21,7 +21,16 @@ def dense_masks(
     size: tuple[int, int],
     recipe: MaskRecipe,
 ) -> Tensor:
-    """Masks (K, *size) bool; arguments as `mask_prediction.predict_masks`."""
+    """Masks (K, *size) bool; arguments as `mask_prediction.predict_masks`.
+
+    Example:
+        >>> pixels = torch.arange(8.0).expand(1, 8, 8)  # an embedding of one channel: the column
+        >>> recipe = MaskRecipe(mask_thr=0.5)
+        >>> middle, margin = torch.tensor([[3.5]]), torch.tensor([[0.7]])
+        >>> mask = dense_masks(pixels, middle, margin, torch.zeros(1, 4), (64, 64), (8, 8), recipe)
+        >>> mask[0, 0].int()
+        tensor([0, 0, 0, 1, 1, 0, 0, 0], dtype=torch.int32)
+    """
     maps = coupled_probabilities(
         pixel_embedding, proposal_embedding, proposal_margin, recipe.upsample
     )

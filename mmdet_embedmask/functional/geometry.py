@@ -28,6 +28,10 @@ def cell_positions(maps: Tensor, stride: int) -> Tensor:
 
     Returns:
         (1, 2, h, w) as (x, y), float32 at least.
+
+    Example:
+        >>> cell_positions(torch.zeros(1, 16, 1, 3), stride=8)[0, 0]
+        tensor([[ 4., 12., 20.]])
     """
     dtype = torch.promote_types(maps.dtype, torch.float32)
     y, x = (

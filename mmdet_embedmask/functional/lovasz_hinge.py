@@ -17,6 +17,13 @@ def lovasz_hinge(logits: Tensor, targets: Tensor) -> Tensor:
 
     Returns:
         (K,) losses. An empty target's loss is its largest positive error.
+
+    Example:
+        >>> targets = torch.tensor([[True, True, False, False]])
+        >>> lovasz_hinge(torch.tensor([[2.0, 2.0, -2.0, -2.0]]), targets)  # all right, by a margin
+        tensor([0.])
+        >>> lovasz_hinge(torch.tensor([[2.0, -1.0, -2.0, -2.0]]), targets)  # error 2, IoU 1 - 1/2
+        tensor([1.])
     """
     logits, targets = logits.flatten(1), targets.flatten(1)
     errors = torch.where(targets, 1 - logits, 1 + logits)
@@ -34,6 +41,10 @@ def positive_errors_first(errors: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         Indices (K, n) of the pixels by descending error, of equal ones the first pixel first, for
         the n of the instance that has the most; and (K, n) bool, whether there is such a pixel.
+
+    Example:
+        >>> positive_errors_first(torch.tensor([[0.5, -1.0, 2.0], [-1.0, 3.0, -1.0]]))
+        (tensor([[2, 0], [1, 0]]), tensor([[ True,  True], [ True, False]]))
     """
     # Not "> 0": a NaN must reach the loss, where it is seen.
     positive = ~(errors <= 0)
@@ -61,6 +72,11 @@ def jaccard_growth(sorted_targets: Tensor, areas: Tensor, dtype: torch.dtype) ->
 
     Returns:
         (K, n), each row non-negative and, if n are all pixels, summing to 1.
+
+    Example:
+        >>> worst_first = torch.tensor([[True, False, True]])  # of a target of two pixels
+        >>> jaccard_growth(worst_first, torch.tensor([2]), torch.float32)
+        tensor([[0.5000, 0.1667, 0.3333]])
     """
     positives = areas[:, None]
     seen = sorted_targets.cumsum(dim=1)

@@ -38,6 +38,13 @@ def mask_losses(
 
     Returns:
         (K,).
+
+    Example:
+        >>> from mmdet_embedmask.functional.lovasz_hinge import lovasz_hinge
+        >>> pixels, proposals, margins = torch.zeros(2, 4, 4), torch.zeros(3, 2), torch.ones(3, 2)
+        >>> targets, gt_inds = torch.ones(1, 8, 8).bool(), torch.tensor([0, 0, 0])
+        >>> mask_losses(pixels, proposals, margins, targets, gt_inds, "probability", lovasz_hinge)
+        tensor([0., 0., 0.])
     """
 
     def losses_of(pixels: Tensor, embedding: Tensor, margin: Tensor, inds: Tensor) -> Tensor:

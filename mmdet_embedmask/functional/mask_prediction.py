@@ -56,6 +56,10 @@ class MaskRecipe:
         resize: how the network input's size is reached from there.
         crop_to_box: masks end two mask-stride cells outside their box.
         mask_format: of the result.
+
+    Example:
+        >>> MaskRecipe(mask_thr=0.52).resize
+        'bilinear'
     """
 
     mask_thr: float
@@ -87,6 +91,13 @@ def predict_masks(
 
     Returns:
         (K, *size) bool, or K run-length codes.
+
+    Example:
+        >>> pixels = torch.arange(8.0).expand(1, 8, 8)  # an embedding of one channel: the column
+        >>> middle, margin, box = torch.tensor([[3.5]]), torch.tensor([[0.7]]), torch.zeros(1, 4)
+        >>> recipe = MaskRecipe(mask_thr=0.5)
+        >>> predict_masks(pixels, middle, margin, box, (64, 64), (8, 8), recipe)[0, 0].int()
+        tensor([0, 0, 0, 1, 1, 0, 0, 0], dtype=torch.int32)
     """
     at_mask_stride = recipe.crop_to_box or recipe.upsample == "embedding"
 
@@ -119,6 +130,11 @@ def masks_at_mask_stride(
 
     Returns:
         (K, *size) bool, or K run-length codes.
+
+    Example:
+        >>> left = torch.tensor([[[1.0, 1.0, 0.0, 0.0]] * 4])
+        >>> masks_at_mask_stride(left, (16, 16), (4, 4), MaskRecipe(0.5))[0, 0].int()
+        tensor([1, 1, 0, 0], dtype=torch.int32)
     """
     height, width = probability.shape[1:]
     axes = _axes((height, width), None, img_shape, size, recipe, probability.device)
@@ -143,6 +159,12 @@ def masks_of_maps(
 
     Returns:
         (K, height, width) bool, or K run-length codes.
+
+    Example:
+        >>> axis = tile_axis(resize_matrix(4, None, "bilinear", inside=16, size=8), halo=0)
+        >>> maps = torch.ones(2, 4, 4)
+        >>> masks_of_maps(lambda part: maps[part], 2, axis, axis, MaskRecipe(0.5)).all()
+        tensor(True)
     """
     device = rows.weights.device
     cells = max(rows.num_cells * columns.num_cells, len(rows.cells) * len(columns.cells))
@@ -170,6 +192,11 @@ def crop_to_boxes(probability: Tensor, bboxes: Tensor) -> Tensor:
 
     Returns:
         (K, h, w).
+
+    Example:
+        >>> box = torch.tensor([[16.0, 0.0, 20.0, 4.0]])  # cell 4, with two more on either side
+        >>> crop_to_boxes(torch.ones(1, 1, 9), box)[0, 0]
+        tensor([0., 0., 1., 1., 1., 1., 1., 0., 0.])
     """
     height, width = probability.shape[1:]
     x1, y1, x2, y2 = (bboxes / MASK_STRIDE).trunc().unbind(dim=1)

@@ -26,6 +26,11 @@ def masks_at_points(masks: Tensor, points: Tensor) -> Tensor:
 
     Returns:
         (P, G) bool.
+
+    Example:
+        >>> mask = torch.tensor([[[1, 0], [0, 0]]], dtype=torch.uint8)
+        >>> masks_at_points(mask, torch.tensor([[0.5, 0.5], [1.5, 0.5], [9.0, 0.0]]))[:, 0]
+        tensor([ True, False, False])
     """
     height, width = masks.shape[1:]
     x, y = points.long().unbind(dim=1)
@@ -50,6 +55,12 @@ def mask_stride_targets(masks: Tensor, mask_target: MaskTarget = "bilinear") -> 
 
     Raises:
         ValueError: if H or W is not a multiple of the mask stride.
+
+    Example:
+        >>> mask = torch.zeros(1, 4, 8, dtype=torch.uint8)
+        >>> mask[0, 1, 5] = 1  # a middle pixel of the second cell, and not the one at [2, 6]
+        >>> mask_stride_targets(mask), mask_stride_targets(mask, "point")
+        (tensor([[[False,  True]]]), tensor([[[False, False]]]))
     """
     height, width = masks.shape[1:]
     if height % MASK_STRIDE or width % MASK_STRIDE:
@@ -75,6 +86,12 @@ def semantic_targets(masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
 
     Returns:
         (H / 8, W / 8) long, sampled at [4::8].
+
+    Example:
+        >>> masks = torch.ones(2, 8, 16, dtype=torch.uint8)
+        >>> masks[1, :, :8] = 0  # the smaller one
+        >>> semantic_targets(masks, torch.tensor([2, 0]), num_classes=3)
+        tensor([[2, 0]])
     """
     middle = SEMANTIC_STRIDE // 2
     covered = masks[:, middle::SEMANTIC_STRIDE, middle::SEMANTIC_STRIDE].bool()
@@ -96,6 +113,12 @@ def mask_centroids(masks: Tensor) -> Tensor:
 
     Returns:
         (G, 2) as (x, y), NaN for an empty mask.
+
+    Example:
+        >>> mask = torch.zeros(1, 4, 4, dtype=torch.uint8)
+        >>> mask[0, 1, 1:4] = 1
+        >>> mask_centroids(mask)
+        tensor([[2., 1.]])
     """
     centroids = []
     for counts in (_counts(masks, dim=1), _counts(masks, dim=2)):  # of each column, of each row

@@ -38,6 +38,10 @@ class TiledAxis:
             outside the image have none.
         cells: (T, S) indices of the cells that the tile reads.
         inside: (T,) bool, whether all lines are pixels of the image.
+
+    Example:
+        >>> tile_axis(torch.eye(40).double(), halo=0).inside
+        tensor([ True, False])
     """
 
     size: int
@@ -59,6 +63,11 @@ def tile_axis(matrix: Tensor, halo: int) -> TiledAxis:
         matrix: (s, n) of `resize_matrix`.
         halo: lines before a tile's own that it also has, to compare with; 0 or 1. With 1 the tiles
             reach at least one line beyond the image.
+
+    Example:
+        >>> axis = tile_axis(torch.eye(64).double(), halo=1)  # 64 lines of as many cells
+        >>> len(axis.cells), axis.weights.shape
+        (3, torch.Size([3, 33, 33]))
     """
     size, cells = matrix.shape
     tiles = -(-(size + halo) // TILE)
@@ -88,6 +97,13 @@ def find_tiles(
     Returns:
         Which tiles are full, so that all their pixels belong to the mask, and which are border
         tiles, some of whose may: both (K, rows of tiles, columns of tiles) bool.
+
+    Example:
+        >>> axis, maps = tile_axis(torch.eye(64).double(), halo=0), torch.zeros(1, 64, 64)
+        >>> maps[0, :32] = 1  # the upper tiles
+        >>> maps[0, 40, 5] = 1  # one pixel of the lower left tile
+        >>> find_tiles(maps, axis, axis, mask_thr=0.5)
+        (tensor([[[ True,  True], [False, False]]]), tensor([[[False, False], [ True, False]]]))
     """
     above = (probability > mask_thr)[:, rows.cells]  # (K, rows of tiles, S, w)
     some = above.any(dim=2)[..., columns.cells].any(dim=3)
@@ -112,6 +128,14 @@ def border_masks(
 
     Yields:
         Some of the border tiles (b, 3) and their masks (b, row lines, column lines) bool.
+
+    Example:
+        >>> axis, maps = tile_axis(torch.eye(64).double(), halo=0), torch.zeros(1, 64, 64)
+        >>> maps[0, 40, 5] = 1
+        >>> lower_left = torch.tensor([[0, 1, 0]])
+        >>> ((tiles, masks),) = border_masks(maps, lower_left, axis, axis, mask_thr=0.5)
+        >>> masks.nonzero()  # of the lower left tile, which begins at row 32
+        tensor([[0, 8, 5]])
     """
     (lines, high), (across, wide) = rows.weights.shape[1:], columns.weights.shape[1:]
     numbers = lines * (high + across) + wide * (high + across) + high * across

@@ -35,12 +35,21 @@ def aligned_bilinear(maps: Tensor, factor: int) -> Tensor:
 
     Raises:
         ValueError: if the factor is not a whole number of at least 1.
+
+    Example:
+        >>> aligned_bilinear(torch.tensor([[0.0, 4.0]]), factor=2)
+        tensor([[0., 0., 2., 4.], [0., 0., 2., 4.]])
     """
     return aligned_linear(aligned_linear(maps, factor), factor, dim=-2)
 
 
 def aligned_linear(maps: Tensor, factor: int, dim: int = -1) -> Tensor:
-    """As `aligned_bilinear`, along the last axis or the one before it alone."""
+    """As `aligned_bilinear`, along the last axis or the one before it alone.
+
+    Example:
+        >>> aligned_linear(torch.tensor([0.0, 4.0]), factor=4)
+        tensor([0., 0., 0., 1., 2., 3., 4., 4.])
+    """
     if factor != int(factor) or factor < 1:
         raise ValueError(f"factor={factor} must be a whole number of at least 1")
     size = maps.shape[dim]
@@ -67,6 +76,11 @@ def probability_at_size(
 
     Returns:
         (K, *size).
+
+    Example:
+        >>> maps = torch.ones(1, 2, 2)  # over 8 x 8 pixels, of which 6 x 8 are image
+        >>> probability_at_size(maps, (6, 8), (3, 4), "bilinear").shape
+        torch.Size([1, 3, 4])
     """
     if resize == "aligned":
         enlarged = aligned_bilinear(maps, MASK_STRIDE)
@@ -97,6 +111,10 @@ def resize_matrix(
 
     Returns:
         (s, n) float64: row i holds the weights of pixel i.
+
+    Example:
+        >>> resize_matrix(2, None, "bilinear", inside=8, size=4) @ torch.tensor([0.0, 8.0]).double()
+        tensor([0., 2., 6., 8.], dtype=torch.float64)
     """
     maps = torch.eye(cells, dtype=torch.float64)
     if to_mask_stride is not None:

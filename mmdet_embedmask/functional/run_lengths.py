@@ -12,7 +12,12 @@ from pycocotools import mask as coco_mask
 
 
 class RunLengths(TypedDict):
-    """A mask as pycocotools and CocoMetric read it."""
+    """A mask as pycocotools and CocoMetric read it.
+
+    Example:
+        >>> RunLengths(size=[2, 3], counts=b"24")["size"]
+        [2, 3]
+    """
 
     size: list[int]
     counts: bytes
@@ -36,6 +41,12 @@ def encode_changes(
 
     Returns:
         K run-length codes, equal to those of `pycocotools.mask.encode`.
+
+    Example:
+        >>> first, none = np.array([0, 0]), np.array([1, 1])  # column 1 alone, of three rows
+        >>> (code,) = encode_changes(first, np.array([0, 3]), none, 1, (3, 4))
+        >>> coco_mask.decode(code)[0]
+        array([0, 1, 0, 0], dtype=uint8)
     """
     height, width = size
     pixels = height * width
