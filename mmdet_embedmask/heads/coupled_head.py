@@ -11,20 +11,72 @@ from typing import Any
 
 import torch
 from mmdet.models.utils import filter_scores_and_topk, select_single_mlvl
+from mmdet.structures.bbox import bbox_overlaps
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..functional.assignment import draw_proposals
+from ..functional.assignment import BACKGROUND, best_proposals, draw_proposals
 from ..layers import EMBEDDINGS, ProposalBranch
 from ..options import SCORES, check_count, check_embed_dim, check_option, check_positive
 from .candidate_scores import NO_CANDIDATE, candidate_scores
 from .detection_boxes import clip_detections, clips_first, ends_inclusive, last_corner
 from .ground_truth import check_ground_truth
 from .levels import flatten_levels, flatten_points, prior_centers
-from .mask_proposals import best_fitting_proposals, gather_proposals
 
 MASK_PROPOSALS = ("best", "all")
+
+
+def best_fitting_proposals(gt_inds: Tensor, boxes: Tensor, gt_bboxes: Tensor) -> Tensor:
+    """Point of each instance whose predicted box has the highest IoU with it.
+
+    The IoU is MMDetection's; the released program's, of boxes from x1 to x2 inclusive, differs a
+    little.
+
+    Args:
+        gt_inds: (P,) from `assign_points`.
+        boxes: (P, 4) predicted, in pixels.
+        gt_bboxes: (G, 4).
+
+    Returns:
+        (K,) point indices in the order of the instances, K <= G.
+    """
+    positive = gt_inds != BACKGROUND
+    ious = boxes.new_zeros(len(boxes))
+    ious[positive] = bbox_overlaps(boxes[positive], gt_bboxes[gt_inds[positive]], is_aligned=True)
+    best = best_proposals(gt_inds, ious, len(gt_bboxes))
+    return best[best != BACKGROUND]
+
+
+def gather_proposals(
+    chosen: list[Tensor],
+    batch_gt_inds: list[Tensor],
+    points: Tensor,
+    embeddings: Tensor,
+    margins: Tensor,
+) -> list[InstanceData]:
+    """Collect what the pixel head needs of the chosen proposals.
+
+    Args:
+        chosen: (K,) point indices of each image.
+        batch_gt_inds: (P,) of each image.
+        points: (P, 2).
+        embeddings: (N, P, D) without position.
+        margins: (N, P, D).
+
+    Returns:
+        For every image ``gt_inds`` (K,), ``priors`` (K, 2), ``proposal_embeddings`` (K, D),
+        ``proposal_margins`` (K, D).
+    """
+    return [
+        InstanceData(
+            gt_inds=batch_gt_inds[image][index],
+            priors=points[index],
+            proposal_embeddings=embeddings[image, index],
+            proposal_margins=margins[image, index],
+        )
+        for image, index in enumerate(chosen)
+    ]
 
 
 class CoupledHead:
@@ -136,6 +188,7 @@ class CoupledHead:
 
         Raises:
             ValueError: if masks are missing, not padded, or labels do not fit ``num_classes``.
+            RuntimeError: if the head did not remember one assignment an image.
         """
         for gt_instances, meta in zip(batch_gt_instances, batch_img_metas, strict=True):
             check_ground_truth(gt_instances, self.num_classes, meta["batch_input_shape"])
@@ -148,6 +201,12 @@ class CoupledHead:
             batch_img_metas,
             batch_gt_instances_ignore,
         )
+        if len(self._gt_inds) != len(batch_gt_instances):
+            raise RuntimeError(
+                f"{type(self).__name__} remembered {len(self._gt_inds)} assignments of "
+                f"{len(batch_gt_instances)} images: while it makes targets it must call "
+                "_remember_assignment once an image, in their order"
+            )
         self._positive_infos = self._choose_proposals(
             bbox_preds, embeddings, margins, batch_gt_instances
         )

@@ -146,6 +146,18 @@ def chosen(head, truth):
     return head.get_positive_infos()
 
 
+@pytest.mark.parametrize("mask_proposals", ["best", "all"])
+def test_a_head_that_does_not_remember_its_assignments_is_told(monkeypatch, mask_proposals):
+    head = build(mask_proposals=mask_proposals)
+    remember = head._remember_assignment
+    forgotten = iter([False, True])
+    monkeypatch.setattr(
+        head, "_remember_assignment", lambda inds: None if next(forgotten) else remember(inds)
+    )
+    with pytest.raises(RuntimeError, match="remembered 1 assignments of 2 images"):
+        chosen(head, ground_truth((4, 3)))
+
+
 def test_best_gives_one_proposal_an_instance_with_a_point():
     truth = ground_truth((4, 0, 3))
     infos = chosen(build(), truth)
