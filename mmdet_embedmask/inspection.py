@@ -10,7 +10,7 @@ from torch import Tensor
 from .embed_mask import EmbedMask
 from .functional.mask_prediction import MaskRecipe, masks_at_mask_stride
 from .functional.resize import MaskResize
-from .heads.detection_boxes import exclusive_boxes
+from .heads.detections import exclusive_boxes
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..embed_mask import EmbedMask
-from ..heads.candidate_scores import NO_CANDIDATE, candidate_scores
-from ..heads.detection_boxes import clip_boxes, clips_first, ends_inclusive, has_area, last_corner
+from ..heads.detections import (
+    NO_CANDIDATE,
+    candidate_scores,
+    clip_boxes,
+    clips_first,
+    ends_inclusive,
+    has_area,
+    last_corner,
+)
 from ..heads.levels import flatten_levels, prior_centers
 from ..options import SCORES
 from .exportable import check_exportable

@@ -19,8 +19,14 @@ from torch import Tensor
 from ..functional.assignment import BACKGROUND, best_proposals, draw_proposals
 from ..layers import EMBEDDINGS, ProposalBranch
 from ..options import SCORES, check_count, check_embed_dim, check_option, check_positive
-from .candidate_scores import NO_CANDIDATE, candidate_scores
-from .detection_boxes import clip_detections, clips_first, ends_inclusive, last_corner
+from .detections import (
+    NO_CANDIDATE,
+    candidate_scores,
+    clip_detections,
+    clips_first,
+    ends_inclusive,
+    last_corner,
+)
 from .ground_truth import check_ground_truth
 from .levels import flatten_levels, flatten_points, prior_centers
 

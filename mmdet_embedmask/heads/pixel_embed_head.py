@@ -30,7 +30,7 @@ from ..layers import (
     rename_older,
 )
 from ..options import MASK_FORMATS, MASK_RESIZES, check_embed_dim, check_option
-from .detection_boxes import ends_inclusive, exclusive_boxes
+from .detections import ends_inclusive, exclusive_boxes
 from .ground_truth import ground_truth_masks
 
 MASK_LOSS_MEANS = ("images", "proposals")
