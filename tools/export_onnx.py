@@ -22,13 +22,13 @@ from mmengine.config import Config, DictAction
 from numpy.typing import NDArray
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.export.agreement import Agreement, check_agreement, compare, worst
 from mmdet_embedmask.export.onnx_file import check_packages, file_metadata, onnx_bytes
 from mmdet_embedmask.files import write_bytes
 from mmdet_embedmask.inputs.image_source import ImageSource
 from mmdet_embedmask.inputs.images import class_names, open_images
 from mmdet_embedmask.loading import build_detector, checkpoint_config, load_config
-from mmdet_embedmask.visualization.cli import check_embed_mask
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -61,7 +61,7 @@ def read_config(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Co
             config = checkpoint_config(args.checkpoint, args.cfg_options)
     except ValueError as error:
         parser.error(str(error))
-    check_embed_mask(parser, config)
+    cli.check_embed_mask(parser, config)
     return config
 
 

@@ -7,10 +7,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from mmengine.config import DictAction
-
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.files import write_png
 from mmdet_embedmask.loading import build_detector, load_config
 from mmdet_embedmask.visualization.sheet import picture_sheet
@@ -20,29 +18,19 @@ from mmdet_embedmask.visualization.style import MIN_TILE
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("config", type=Path)
-    parser.add_argument("checkpoint", type=Path)
+    parser = cli.tool_parser(__doc__)
+    cli.add_model(parser)
     parser.add_argument("out", type=Path, help="the sheet, a .png file")
     parser.add_argument("--num", type=int, default=6, help="images, spread over the data set (6)")
     parser.add_argument("--score-thr", type=float, default=0.4, help="lowest score drawn (0.4)")
     parser.add_argument("--tile", type=int, default=320, help="longer side of a picture (320)")
-    parser.add_argument(
-        "--device", default="cuda:0" if torch.cuda.is_available() else "cpu", help="(%(default)s)"
-    )
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    cli.add_device(parser)
+    cli.add_cfg_options(parser)
     args = parser.parse_args(argv)
-    for path in (args.config, args.checkpoint):
-        if not path.is_file():
-            parser.error(f"{path} is not a file")
+    cli.check_files(parser, [args.config, args.checkpoint])
     if args.out.suffix.lower() != ".png":
         parser.error(f"{args.out} must end in .png")
-    if args.num < 1:
-        parser.error(f"--num {args.num} must be at least 1")
-    if args.tile < MIN_TILE:
-        parser.error(f"--tile {args.tile} must be at least {MIN_TILE}")
+    cli.check_counts(parser, args, dict(num=1, tile=MIN_TILE))
     return args
 
 

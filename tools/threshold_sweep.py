@@ -9,12 +9,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.runner import Runner
 from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.evaluation.threshold_sweep import (
     FIGURES,
     best_threshold,
@@ -26,37 +26,26 @@ from mmdet_embedmask.evaluation.threshold_sweep import (
 from mmdet_embedmask.files import write_json
 from mmdet_embedmask.loading import build_detector, load_config
 from mmdet_embedmask.tables import markdown_table
-from mmdet_embedmask.visualization.cli import check_embed_mask
 from mmdet_embedmask.visualization.sweep_plot import sweep_figure, write_figure
 
 
 def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, Config]:
     """Read the command line and the config."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("config", type=Path)
-    parser.add_argument("checkpoint", type=Path)
+    parser = cli.tool_parser(__doc__)
+    cli.add_model(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--thresholds", type=float, nargs="+", help="(0.30 to 0.70 by 0.02)")
-    parser.add_argument(
-        "--device", default="cuda:0" if torch.cuda.is_available() else "cpu", help="(%(default)s)"
-    )
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    cli.add_device(parser)
+    cli.add_cfg_options(parser)
     args = parser.parse_args(argv)
-    for path in (args.config, args.checkpoint):
-        if not path.is_file():
-            parser.error(f"{path} is not a file")
-    if args.out.exists() and not args.out.is_dir():
-        parser.error(f"--out {args.out} is a file, but must be a folder to write into")
-    if args.device.startswith("cuda") and not torch.cuda.is_available():
-        parser.error(f"--device {args.device}: torch finds no GPU here, use --device cpu")
+    cli.check_files(parser, [args.config, args.checkpoint])
+    cli.check_output_folder(parser, args.out)
     try:
         args.thresholds = check_thresholds(args.thresholds or default_thresholds())
     except ValueError as error:
         parser.error(f"--thresholds: {error}")
     config = load_config(args.config, args.cfg_options)
-    check_embed_mask(parser, config)
+    cli.check_embed_mask(parser, config)
     return args, config
 
 

@@ -10,7 +10,8 @@ import torch
 from mmengine.config import Config, DictAction
 from tqdm import tqdm
 
-from ..loading import build_detector, is_embed_mask, load_config
+from ..cli import check_embed_mask
+from ..loading import build_detector, load_config
 from .sheet_rows import spread_indices
 from .style import MIN_TILE
 
@@ -129,14 +130,6 @@ def open_embed_mask(
     check_embed_mask(parser, config)
     source, indices = open_source(parser, args, config, annotated=False)
     return load_model(config, args.checkpoint, args.device), source, indices
-
-
-def check_embed_mask(parser: argparse.ArgumentParser, config: Config) -> None:
-    """Leave with an error if the config's model has no embeddings to look at."""
-    if not is_embed_mask(config):
-        parser.error(
-            f"the config's model is {config.model.type}: this tool looks inside EmbedMask alone"
-        )
 
 
 def load_model(config: Config, checkpoint: Path, device: str) -> Any:
