@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.config import ConfigDict
 from runs import CONFIGS
+from tool_module import load_tool
 
 from mmdet_embedmask import cli
 from mmdet_embedmask.loading import load_config
@@ -150,3 +151,20 @@ def test_models_without_embeddings(parser, told):
     peer = ConfigDict(model=dict(type="CondInst"))
     message = "the config's model is CondInst: this tool looks inside EmbedMask alone"
     assert told(cli.check_embed_mask, peer) == message
+
+
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("image_demo", ["gone.pth", "gone.png", "--out", "new"]),
+        ("embedding_view", ["gone.py", "gone.pth", "new"]),
+        ("picture_sheet", ["gone.py", "gone.pth", "new.png"]),
+        ("threshold_sweep", ["gone.py", "gone.pth", "--out", "new"]),
+    ],
+)
+def test_tools_refuse_a_gpu_that_is_not_there(capsys, monkeypatch, name, arguments):
+    gpu(monkeypatch, False)
+    with pytest.raises(SystemExit):
+        load_tool(name).main([*arguments, "--device", "cuda"])
+    message = "error: argument --device: torch finds no CUDA device here, take --device cpu\n"
+    assert capsys.readouterr().err.endswith(message)

@@ -16,6 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  says what is missing before anything else does
+from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.ablation import AblationRow, ablation_table, read_rows
 from mmdet_embedmask.benchmark.training_runs import (
     final_metrics,
@@ -31,9 +32,7 @@ CONFIGS = TOOLS.parent / "configs" / "embedmask"
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("config", type=Path, help="config that is trained")
     parser.add_argument("--work-dir", type=Path, required=True)
     parser.add_argument(
@@ -54,9 +53,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--table-only", action="store_true", help="train nothing")
     parser.add_argument("--cfg-options", nargs="+", default=[], help="key=value ..., for every run")
     args = parser.parse_args(argv)
-    for path in (args.config, args.base, args.metafile, *args.rows):
-        if not path.is_file():
-            parser.error(f"{path} is not a file")
+    cli.check_files(parser, [args.config, args.base, args.metafile, *args.rows])
     names = [path.stem for path in (args.base, *args.rows)]
     if len(set(names)) < len(names):
         parser.error(f"--rows and --base need different file names, not {names}")

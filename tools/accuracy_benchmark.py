@@ -13,10 +13,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  says what is missing before anything else does
+from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.accuracy import (
     CocoSplit,
     accuracy_table,
@@ -34,9 +35,7 @@ TOOLS = Path(__file__).resolve().parent
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("configs", type=Path, nargs="+", metavar="CONFIG")
     parser.add_argument("--work-dir", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -51,32 +50,24 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, help="of every run (the configs' own)")
     parser.add_argument("--batch-size", type=int, help="images an iteration (the configs' own)")
     parser.add_argument("--table-only", action="store_true", help="train nothing")
-    parser.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, help="key=value ..., for every run"
-    )
+    cli.add_cfg_options(parser, "key=value ..., for every run")
     args = parser.parse_args(argv)
     _check(parser, args)
     return args
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    for path in args.configs:
-        if not path.is_file():
-            parser.error(f"{path} is not a file")
+    cli.check_files(parser, args.configs)
     names = [path.stem for path in args.configs]
     if len(set(names)) < len(names):
         parser.error(f"the configs need different file names, not {names}")
     if (args.train is None) != (args.val is None):
         parser.error("--train and --val belong together: give both or none")
     for annotations, images in filter(None, (args.train, args.val)):
-        if not annotations.is_file():
-            parser.error(f"{annotations} is not a file")
+        cli.check_files(parser, [annotations])
         if not images.is_dir():
             parser.error(f"{images} is not a folder")
-    for name in ("iterations", "batch_size"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            parser.error(f"--{name.replace('_', '-')} {value} must be at least 1")
+    cli.check_counts(parser, args, dict(iterations=1, batch_size=1))
 
 
 def read_configs(args: argparse.Namespace) -> dict[str, Config]:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 from torch.utils.flop_counter import FlopCounterMode
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.detectors import (
     MIN_SIZE,
     DetectorSpec,
@@ -34,9 +34,7 @@ from mmdet_embedmask.visualization.sweep_plot import write_figure
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("configs", nargs="+", metavar="CONFIG")
     parser.add_argument(
         "--checkpoint", type=Path, nargs="+", default=[], help="one a config (untrained weights)"
@@ -73,7 +71,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--compile", action="store_true", help="torch.compile the network")
     parser.add_argument("--out", type=Path, help="folder for table, JSON and plot")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    cli.add_cfg_options(parser)
     args = parser.parse_args(argv)
     _check(parser, args)
     return args
@@ -81,9 +79,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     files = [Path(config) for config in args.configs if "::" not in config]
-    for path in (*files, *args.checkpoint, *([args.image] if args.image else [])):
-        if not path.is_file():
-            parser.error(f"{path} is not a file")
+    cli.check_files(parser, [*files, *args.checkpoint, args.image])
     if args.checkpoint and len(args.checkpoint) != len(args.configs):
         parser.error(
             f"--checkpoint names {len(args.checkpoint)} files for {len(args.configs)} configs: "
@@ -91,18 +87,11 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         )
     if args.image and args.original_size:
         parser.error("--original-size: the masks of --image are as large as the file's image")
-    for value in args.size:
-        if value < MIN_SIZE:
-            parser.error(f"--size {value}: height and width must be at least {MIN_SIZE} pixels")
-    limits = dict(runs=1, warmup=0, threads=1, instances=0, batch=1)
-    for name, least in limits.items():
-        value = getattr(args, name)
-        if value is not None and value < least:
-            parser.error(f"--{name} {value} must be at least {least}")
+    cli.check_size(parser, args.size, MIN_SIZE)
+    cli.check_counts(parser, args, dict(runs=1, warmup=0, threads=1, instances=0, batch=1))
     if min(args.original_size or (1,)) < 1:
         parser.error(f"--original-size {args.original_size}: take at least 1")
-    if args.out and args.out.is_file():
-        parser.error(f"--out {args.out} is a file: name a folder")
+    cli.check_output_folder(parser, args.out)
 
 
 def read_specs(args: argparse.Namespace) -> tuple[list[DetectorSpec], ImageSpec]:

@@ -14,9 +14,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.checks.config import check_config_data
 from mmdet_embedmask.loading import load_config
 
@@ -27,9 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument(
         "--images",
@@ -37,10 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=True,
         help="look at the image files too (the default)",
     )
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    cli.add_cfg_options(parser)
     args = parser.parse_args(argv)
-    if not args.config.is_file():
-        parser.error(f"{args.config} is not a file")
+    cli.check_files(parser, [args.config])
     has_errors = False
     for name, problems in check_config_data(
         load_config(args.config, args.cfg_options), args.images

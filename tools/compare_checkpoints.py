@@ -15,28 +15,28 @@ from typing import Any
 import numpy as np
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask import files
+from mmdet_embedmask import cli, files
 from mmdet_embedmask.evaluation.matching import mean_iou
 from mmdet_embedmask.loading import load_config
-from mmdet_embedmask.visualization import cli
+from mmdet_embedmask.visualization import drawing_arguments
 from mmdet_embedmask.visualization.comparison import Candidate, comparison, instance_ious
 from mmdet_embedmask.visualization.sheet_rows import dataset_row
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict with both, draw and write."""
-    parser = cli.make_parser(__doc__, num=6, tile=400)
+    parser = drawing_arguments.make_parser(__doc__, num=6, tile=400)
     for side in ("_a", "_b"):
         cli.add_model(parser, side)
     parser.add_argument("out", type=Path, help="folder of the pictures, one an image")
     parser.add_argument("--names", nargs=2, default=("A", "B"), help="of the two (A B)")
     args = parser.parse_args(argv)
     paths = (args.config_a, args.checkpoint_a), (args.config_b, args.checkpoint_b)
-    cli.check_arguments(parser, args, [path for pair in paths for path in pair])
+    drawing_arguments.check_arguments(parser, args, [path for pair in paths for path in pair])
     if args.names[0] == args.names[1]:
         parser.error(f"--names {args.names[0]} {args.names[1]}: give two different names")
     configs = [load_config(config, args.cfg_options) for config, _ in paths]
-    source, indices = cli.open_source(parser, args, configs[0], annotated=True)
+    source, indices = drawing_arguments.open_source(parser, args, configs[0], annotated=True)
     from mmdet_embedmask.inputs.images import class_names
 
     if class_names(configs[1]) != source.class_names:
@@ -46,11 +46,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     sources = [source.through(config) for config in configs]
     models = [
-        cli.load_model(config, checkpoint, args.device)
+        drawing_arguments.load_model(config, checkpoint, args.device)
         for config, (_, checkpoint) in zip(configs, paths, strict=True)
     ]
     images: list[dict[str, Any]] = []
-    for index in cli.progress(indices):
+    for index in drawing_arguments.progress(indices):
         path = source.path(index)
         rows = [
             dataset_row(model, of_model, index, args.score_thr)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import get_args
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask import files
-from mmdet_embedmask.visualization import cli
+from mmdet_embedmask import cli, files
+from mmdet_embedmask.visualization import drawing_arguments
 from mmdet_embedmask.visualization.embedding_colors import Part, part_channels
 from mmdet_embedmask.visualization.embedding_view import embedding_view
 from mmdet_embedmask.visualization.inspect_image import inspect_image
@@ -19,7 +19,7 @@ from mmdet_embedmask.visualization.inspect_image import inspect_image
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Inspect, draw and write."""
-    parser = cli.make_parser(__doc__, num=6, tile=360)
+    parser = drawing_arguments.make_parser(__doc__, num=6, tile=360)
     cli.add_model(parser)
     parser.add_argument("out", type=Path, help="folder of the pictures, one an image")
     parser.add_argument(
@@ -29,13 +29,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="channels that are coloured; positions outweigh the rest of both (%(default)s)",
     )
     args = parser.parse_args(argv)
-    model, source, indices = cli.open_embed_mask(parser, args)
+    model, source, indices = drawing_arguments.open_embed_mask(parser, args)
     try:
         aware, free = model.mask_head.spatial_aware_dim, model.mask_head.spatial_free_dim
         part_channels(args.part, aware, aware + free)
     except ValueError as error:
         parser.error(f"--part {args.part}: {error}")
-    for index in cli.progress(indices):
+    for index in drawing_arguments.progress(indices):
         path = source.path(index)
         inspected = inspect_image(model, source.batch(index), args.score_thr)
         picture = embedding_view(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from numpy.typing import NDArray
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
@@ -33,24 +33,20 @@ from mmdet_embedmask.loading import build_detector, checkpoint_config, load_conf
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("out", type=Path, help="the file that is written, .onnx")
     parser.add_argument("--config", type=Path, help="(the one that the checkpoint carries)")
     parser.add_argument(
         "--verify", type=Path, nargs="+", default=[], metavar="PATH", help="images, or folders"
     )
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    cli.add_cfg_options(parser)
     return parser
 
 
 def read_config(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Config:
     """Check the arguments, and read the config that they name."""
-    for path in filter(None, (args.checkpoint, args.config)):
-        if not path.is_file():
-            parser.error(f"{path} is not a file")
+    cli.check_files(parser, [args.checkpoint, args.config])
     if args.out.suffix != ".onnx" or args.out.is_dir():
         parser.error(f"{args.out} must be a file that ends in .onnx")
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.devices import add_device_option
 from mmdet_embedmask.benchmark.gpu_report import REPORT, Report, table_text
 from mmdet_embedmask.benchmark.machine import describe_machine
@@ -25,9 +26,7 @@ CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "embedmask"
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     add_device_option(parser, default="cuda")
     parser.add_argument(
         "--small", action="store_true", help="tiny images and models, to see that everything runs"
@@ -37,8 +36,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=[*PARTS], help="(all)")
     args = parser.parse_args(argv)
-    if args.out.is_file():
-        parser.error(f"--out {args.out} is a file: name a folder")
+    cli.check_output_folder(parser, args.out)
     return args
 
 

@@ -8,14 +8,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmdet_embedmask import cli
 from mmdet_embedmask.data.shapes import ShapesConfig, write_coco_shapes
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     defaults = ShapesConfig(num_images=1)
     parser.add_argument(
         "out_dir", type=Path, help="folder of the data set; its splits are replaced"

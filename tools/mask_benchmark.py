@@ -15,6 +15,7 @@ from statistics import median
 import torch
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.devices import add_device_option, device_name
 from mmdet_embedmask.benchmark.mask_stage import MaskStage, mask_stage_memory, time_mask_stages
 from mmdet_embedmask.files import write_json
@@ -24,9 +25,7 @@ from mmdet_embedmask.tables import markdown_table
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("--instances", type=int, default=100, help="(%(default)s)")
     parser.add_argument(
         "--area",
@@ -49,10 +48,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not 0 < args.area <= 1:
         parser.error(f"--area {args.area} must be a part of the image, between 0 and 1")
-    for name, least in dict(instances=1, runs=1, warmup=0, threads=1).items():
-        value = getattr(args, name)
-        if value is not None and value < least:
-            parser.error(f"--{name} {value} must be at least {least}")
+    cli.check_counts(parser, args, dict(instances=1, runs=1, warmup=0, threads=1))
     if min(*args.size, *(args.original_size or (1,))) < 1:
         parser.error("--size and --original-size: take at least 1 pixel")
     return args

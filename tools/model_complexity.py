@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
 
 import mmdet_embedmask  # before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.complexity import FLOPS_MEANING, PARTS, Complexity, analyze
 from mmdet_embedmask.benchmark.detectors import MIN_SIZE, load_detector_config
 from mmdet_embedmask.files import write_json
@@ -20,22 +20,16 @@ from mmdet_embedmask.tables import markdown_table
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("configs", type=Path, nargs="+", metavar="CONFIG")
     parser.add_argument(
         "--size", type=int, nargs=2, default=(800, 1333), metavar=("H", "W"), help="(800 1333)"
     )
     parser.add_argument("--json", type=Path, help="write the counts to this file")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    cli.add_cfg_options(parser)
     args = parser.parse_args(argv)
-    for path in args.configs:
-        if not path.is_file():
-            parser.error(f"{path} is not a file")
-    for value in args.size:
-        if value < MIN_SIZE:
-            parser.error(f"--size {value}: height and width must be at least {MIN_SIZE} pixels")
+    cli.check_files(parser, args.configs)
+    cli.check_size(parser, args.size, MIN_SIZE)
     if args.json and args.json.is_dir():
         parser.error(f"--json {args.json} is a folder: name a file")
     return args

@@ -4,19 +4,17 @@ python tools/model_zoo.py          # writes configs/embedmask/README.md
 python tools/model_zoo.py --check  # says whether it is up to date
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmdet_embedmask import cli
 from mmdet_embedmask.files import write_bytes
 from mmdet_embedmask.release.model_zoo import FOLDER, METAFILE, read_models, zoo_page
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write or compare."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("--root", type=Path, default=Path("."), help="of the repository (.)")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if it differs")
     args = parser.parse_args(argv)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.inputs.images import open_images
 from mmdet_embedmask.loading import checkpoint_config
 from mmdet_embedmask.release.folder import ZooFacts, publish
@@ -22,9 +23,7 @@ from mmdet_embedmask.release.verification import verify
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("checkpoint", type=Path, nargs="?")
     parser.add_argument("out", type=Path, nargs="?", help="the release folder is made in it")
     parser.add_argument("--verify", type=Path, metavar="RELEASE_DIR", help="check this release")
@@ -57,9 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in ("checkpoint", "out", "config", "dataset"):
         if getattr(args, name) is None:
             parser.error(f"{name} is missing: give CHECKPOINT OUT_DIR --config --dataset")
-    for path in filter(None, (args.checkpoint, Path(args.config), args.metrics, args.image)):
-        if not path.is_file():
-            parser.error(f"{path} is not a file")
+    cli.check_files(parser, [args.checkpoint, Path(args.config), args.metrics, args.image])
     facts = ZooFacts(
         args.config, args.dataset, args.training_data or args.dataset, args.source, args.url
     )

@@ -14,6 +14,7 @@ from statistics import median
 import torch
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.devices import add_device_option, device_name
 from mmdet_embedmask.benchmark.training_steps import (
     TrainingBatch,
@@ -27,9 +28,7 @@ from mmdet_embedmask.tables import markdown_table
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("configs", nargs="+", metavar="CONFIG")
     add_device_option(parser)
     parser.add_argument("--amp", action="store_true", help="train in mixed precision")
@@ -42,16 +41,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--memory", action="store_true", help="measure peak memory too")
     parser.add_argument("--json", type=Path, help="write all runs to this file")
     args = parser.parse_args(argv)
-    for config in args.configs:
-        if "::" not in config and not Path(config).is_file():
-            parser.error(f"{config} is not a file")
+    cli.check_files(parser, [Path(config) for config in args.configs if "::" not in config])
     for side in args.size:
         if side < 32 or side % 32:
             parser.error(f"--size {side}: height and width must be multiples of 32")
-    for name, least in dict(images=1, instances=0, runs=1, warmup=0, threads=1).items():
-        value = getattr(args, name)
-        if value is not None and value < least:
-            parser.error(f"--{name} {value} must be at least {least}")
+    cli.check_counts(parser, args, dict(images=1, instances=0, runs=1, warmup=0, threads=1))
     return args
 
 

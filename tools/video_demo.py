@@ -21,8 +21,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.files import file_identity
-from mmdet_embedmask.inference import cli
+from mmdet_embedmask.inference import demo_arguments
 from mmdet_embedmask.inference.draw import draw_detections
 from mmdet_embedmask.inference.json_lines import JsonLines
 from mmdet_embedmask.inference.unfinished import named_when_finished
@@ -34,7 +35,7 @@ from mmdet_embedmask.inference.window import check_display, show
 
 def parse_args(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """Read the command line."""
-    parser = cli.make_parser(__doc__, colors="class")
+    parser = demo_arguments.make_parser(__doc__, colors="class")
     parser.add_argument("source", help="video file, or number of a webcam")
     parser.add_argument("--out", type=Path, help=f"the video: a file in {', '.join(CODECS)}")
     parser.add_argument("--json", type=Path, help="predictions, a line of JSON a frame")
@@ -42,7 +43,7 @@ def parse_args(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, arg
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame (%(default)s)")
     parser.add_argument("--max-frames", type=int, help="end after so many predicted frames")
     args = parser.parse_args(argv)
-    cli.check_arguments(parser, args)
+    demo_arguments.check_arguments(parser, args)
     if not (args.out or args.json or args.show):
         parser.error("nothing would be kept: give --out FILE.mp4, --json FILE or --show")
     if args.out and args.out.suffix.lower() not in CODECS:
@@ -57,9 +58,7 @@ def parse_args(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, arg
                 parser.error(f"{path} is the {name} itself: give another file")
     if len(outputs) > len(set(map(file_identity, outputs))):
         parser.error(f"--out and --json are the same file, {args.out}: give two")
-    for name, value in (("every", args.every), ("max-frames", args.max_frames)):
-        if value is not None and value < 1:
-            parser.error(f"--{name} {value} must be at least 1")
+    cli.check_counts(parser, args, dict(every=1, max_frames=1))
     try:
         if args.show:
             check_display()
@@ -72,7 +71,7 @@ def keep(
     args: argparse.Namespace, results: Iterable[FrameResult], fps: float, progress: "tqdm[None]"
 ) -> None:
     """Draw, write and show results as they come, until they or the user end."""
-    style = cli.drawing_style(args)
+    style = demo_arguments.drawing_style(args)
     detections = 0
     with ExitStack() as stack:
         video = records = None
@@ -107,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     code = 0
     with source:
-        segmentor = cli.load_segmentor(parser, args)
+        segmentor = demo_arguments.load_segmentor(parser, args)
         frames = islice(source.frames(args.every), args.max_frames)
         results = predict_frames(segmentor, frames, args.source, args.score_thr)
         total = frames_to_come(source.num_frames, args.every, args.max_frames)

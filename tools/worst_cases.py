@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
-from mmdet_embedmask import files
+from mmdet_embedmask import cli, files
 from mmdet_embedmask.evaluation.verdict import Verdict, judge, rank
 from mmdet_embedmask.loading import load_config
-from mmdet_embedmask.visualization import cli
+from mmdet_embedmask.visualization import drawing_arguments
 from mmdet_embedmask.visualization.layout import picture_size, resized
 from mmdet_embedmask.visualization.sheet_rows import dataset_row
 from mmdet_embedmask.visualization.worst_cases import THUMBNAIL, case_picture, worst_cases_page
@@ -21,16 +21,16 @@ from mmdet_embedmask.visualization.worst_cases import THUMBNAIL, case_picture, w
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict, judge, draw and write."""
-    parser = cli.make_parser(__doc__, num=None, tile=400)
+    parser = drawing_arguments.make_parser(__doc__, num=None, tile=400)
     cli.add_model(parser)
     parser.add_argument("out", type=Path, help="folder of the page and its pictures")
     args = parser.parse_args(argv)
-    cli.check_arguments(parser, args, [args.config, args.checkpoint])
+    drawing_arguments.check_arguments(parser, args, [args.config, args.checkpoint])
     config = load_config(args.config, args.cfg_options)
-    source, indices = cli.open_source(parser, args, config, annotated=True)
-    model = cli.load_model(config, args.checkpoint, args.device)
+    source, indices = drawing_arguments.open_source(parser, args, config, annotated=True)
+    model = drawing_arguments.load_model(config, args.checkpoint, args.device)
     cases: list[tuple[str, str, Verdict]] = []
-    for index in cli.progress(indices):
+    for index in drawing_arguments.progress(indices):
         path = source.path(index)
         row = dataset_row(model, source, index, args.score_thr)
         verdict = judge(row.truth, row.prediction)

@@ -6,25 +6,14 @@ from collections.abc import Callable
 
 import torch
 
+from ..cli import add_device
+
 DEVICES = ("cpu", "cuda")
 
 
 def add_device_option(parser: argparse.ArgumentParser, default: str = "cpu") -> None:
     """Give a tool ``--device``, which refuses a device that is not there."""
-    parser.add_argument(
-        "--device", type=present_device, choices=DEVICES, default=default, help="(%(default)s)"
-    )
-
-
-def present_device(name: str) -> str:
-    """The name as it is.
-
-    Raises:
-        argparse.ArgumentTypeError: for a GPU where there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise argparse.ArgumentTypeError("torch finds no CUDA device here, take --device cpu")
-    return name
+    add_device(parser, default, DEVICES)
 
 
 def device_name(device: str) -> str:

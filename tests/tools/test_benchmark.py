@@ -116,7 +116,7 @@ def test_an_image_a_checkpoint_and_options(benchmark, config, tmp_path, capsys):
         (("--image", __file__, "--original-size", 9, 9), "the masks of --image are as large"),
         (("--checkpoint", "no.pth"), "no.pth is not a file"),
         (("--checkpoint", __file__, __file__), "--checkpoint names 2 files for 1 configs"),
-        (("--out", __file__), "is a file: name a folder"),
+        (("--out", __file__), "is a file, but must be a folder to write into"),
         (("--image", __file__), "is not an image that OpenCV reads"),
         (("--cfg-options", "model.type=None"), "the model is of type None, not of a kind of"),
     ],

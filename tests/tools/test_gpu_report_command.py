@@ -85,7 +85,7 @@ def test_bad_arguments(parts, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for arguments, message in (
         ((), "--device: torch finds no CUDA device here, take --device cpu"),
-        (("--device", "cpu", "--out", __file__), "is a file: name a folder"),
+        (("--device", "cpu", "--out", __file__), "is a file, but must be a folder to write into"),
         (("--device", "cpu", "--parts", "all"), "--parts: invalid choice: 'all'"),
     ):
         with pytest.raises(SystemExit):

@@ -184,7 +184,7 @@ def test_without_json(checkpoint, images, tmp_path):
 def test_wrong_arguments_end_before_the_model_is_loaded(
     checkpoint, images, tmp_path, capsys, monkeypatch, arguments, message
 ):
-    monkeypatch.setattr("mmdet_embedmask.inference.cli.load_segmentor", None)
+    monkeypatch.setattr("mmdet_embedmask.inference.demo_arguments.load_segmentor", None)
     with pytest.raises(SystemExit):
         run(checkpoint, tmp_path / "out", images[0], *arguments)
     assert message in capsys.readouterr().err
@@ -195,7 +195,7 @@ def test_an_input_that_a_result_would_replace(checkpoint, images, tmp_path, caps
     run(checkpoint, tmp_path / "out", images[0])
     earlier = tmp_path / "out" / "overlays" / "00000_a.png"
     before = earlier.read_bytes()
-    monkeypatch.setattr("mmdet_embedmask.inference.cli.load_segmentor", None)
+    monkeypatch.setattr("mmdet_embedmask.inference.demo_arguments.load_segmentor", None)
     with pytest.raises(SystemExit):
         run(checkpoint, tmp_path / "out", images[2], earlier)
     message = "out/overlays/00000_a.png would be replaced by a result: give another --out"

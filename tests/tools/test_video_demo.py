@@ -187,7 +187,7 @@ def test_a_damaged_video_is_said(checkpoint, video, tmp_path, capsys):
 def test_wrong_arguments_end_before_the_model_is_loaded(
     checkpoint, video, tmp_path, capsys, monkeypatch, arguments, message
 ):
-    monkeypatch.setattr("mmdet_embedmask.inference.cli.load_segmentor", None)
+    monkeypatch.setattr("mmdet_embedmask.inference.demo_arguments.load_segmentor", None)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

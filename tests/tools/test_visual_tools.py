@@ -163,7 +163,7 @@ def test_missing_files_are_named_before_anything_is_loaded(made, tmp_path, capsy
 def test_what_cannot_be_drawn_is_said_before_the_model_is_loaded(
     made, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("mmdet_embedmask.visualization.cli.load_model", None)
+    monkeypatch.setattr("mmdet_embedmask.visualization.drawing_arguments.load_model", None)
 
     def error(name, *options):
         with pytest.raises(SystemExit):

@@ -8,10 +8,10 @@ OUT_DIR/val.json name the images from IMAGE_DIR on; the images stay where they a
 rectangles and circles become polygons; shapes of one label and one group id become one object.
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmdet_embedmask import cli
 from mmdet_embedmask.data.labelme import read_labelme_files
 from mmdet_embedmask.data.labelme_coco import class_names, coco_dataset, split_images
 from mmdet_embedmask.files import write_json
@@ -19,9 +19,7 @@ from mmdet_embedmask.files import write_json
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Read, split, write and print what a config needs."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("image_dir", type=Path)
     parser.add_argument("out_dir", type=Path)
     parser.add_argument("--val-share", type=float, default=0.2, help="of the images (%(default)s)")

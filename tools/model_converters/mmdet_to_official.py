@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.conversion.checkpoint_file import (
     check_output,
     named_tensors,
@@ -25,9 +26,7 @@ from mmdet_embedmask.conversion.report import conversion_report
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("src", type=Path, help="a checkpoint of this package")
     parser.add_argument("out", type=Path, help="the file to write")
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")

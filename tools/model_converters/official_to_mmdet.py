@@ -10,16 +10,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import DictAction
-
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
+from mmdet_embedmask import cli
 from mmdet_embedmask.conversion.checkpoint_file import (
     check_output,
     read_checkpoint,
     released_weights,
     write_checkpoint,
 )
-from mmdet_embedmask.conversion.errors import ConversionError
 from mmdet_embedmask.conversion.official import recognize
 from mmdet_embedmask.conversion.our_checkpoint import default_config, our_checkpoint
 from mmdet_embedmask.conversion.report import conversion_report
@@ -31,13 +29,11 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "embedmask"
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(__doc__)
     parser.add_argument("src", type=Path, help="the authors' checkpoint")
     parser.add_argument("out", type=Path, help="the file to write")
     parser.add_argument("--config", type=Path, help="(the released recipe of family and depth)")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    cli.add_cfg_options(parser)
     parser.add_argument(
         "--embed-reduce-factor",
         type=float,
@@ -52,8 +48,6 @@ def convert(args: argparse.Namespace) -> list[str]:
     """Convert one file and return the report."""
     check_output(args.src, args.out, args.force)
     check_positive("--embed-reduce-factor", args.embed_reduce_factor)
-    if args.config and not args.config.is_file():
-        raise ConversionError(f"{args.config} is not a file")
     checkpoint, sha256 = read_checkpoint(args.src)
     official = recognize(released_weights(checkpoint), args.embed_reduce_factor)
     path = args.config or default_config(CONFIGS, official)
@@ -67,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Convert and print."""
     parser = make_parser()
     args = parser.parse_args(argv)
+    cli.check_files(parser, [args.config])
     try:
         report = convert(args)
     except ValueError as error:

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from tqdm import tqdm
 
-from ..cli import check_embed_mask
+from .. import cli
 from ..loading import build_detector, load_config
 from .sheet_rows import spread_indices
 from .style import MIN_TILE
@@ -27,28 +26,18 @@ def make_parser(doc: str | None, num: int | None, tile: int) -> argparse.Argumen
         num: images to draw if the user does not say; None: all.
         tile: pixels of a panel if the user does not say.
     """
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(doc)
     which = parser.add_argument_group("images (default: the config's test data set)")
     which.add_argument("--images", type=Path, help="a folder of images, or one image")
     which.add_argument("--coco", type=Path, help="an annotation file in COCO's format")
     which.add_argument("--image-root", type=Path, help="the folder of its images")
     shown = "all" if num is None else num
     which.add_argument("--num", type=int, default=num, help=f"spread over the set ({shown})")
-    parser.add_argument("--score-thr", type=float, default=0.3, help="lowest score (%(default)s)")
+    cli.add_score_thr(parser)
     parser.add_argument("--tile", type=int, default=tile, help="pixels of a panel (%(default)s)")
-    parser.add_argument(
-        "--device", default="cuda:0" if torch.cuda.is_available() else "cpu", help="(%(default)s)"
-    )
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
+    cli.add_device(parser)
+    cli.add_cfg_options(parser)
     return parser
-
-
-def add_model(parser: argparse.ArgumentParser, side: str = "") -> None:
-    """Add ``config`` and ``checkpoint``, with a suffix where there are several of them."""
-    parser.add_argument(f"config{side}", type=Path)
-    parser.add_argument(f"checkpoint{side}", type=Path)
 
 
 def check_arguments(
@@ -61,9 +50,7 @@ def check_arguments(
         args: what it read, with the output folder as ``out``.
         files: configs and checkpoints.
     """
-    for path in [*files, *([args.coco] if args.coco else [])]:
-        if not path.is_file():
-            parser.error(f"{path} is not a file")
+    cli.check_files(parser, [*files, args.coco])
     if args.images and args.coco:
         parser.error("--images and --coco both say which images to read: give one of them")
     if args.coco and not args.image_root:
@@ -72,16 +59,9 @@ def check_arguments(
         parser.error("--image-root belongs to --coco; a folder of images is given by --images")
     if args.image_root and not args.image_root.is_dir():
         parser.error(f"--image-root {args.image_root} is not a folder")
-    if args.num is not None and args.num < 1:
-        parser.error(f"--num {args.num} must be at least 1")
-    if not 0 <= args.score_thr <= 1:
-        parser.error(f"--score-thr {args.score_thr} must lie between 0 and 1")
-    if args.tile < MIN_TILE:
-        parser.error(f"--tile {args.tile} must be at least {MIN_TILE}")
-    if args.device.startswith("cuda") and not torch.cuda.is_available():
-        parser.error(f"--device {args.device}: torch finds no GPU here, use --device cpu")
-    if args.out.exists() and not args.out.is_dir():
-        parser.error(f"{args.out} is a file, but must be a folder to write into")
+    cli.check_counts(parser, args, dict(num=1, tile=MIN_TILE))
+    cli.check_score_thr(parser, args)
+    cli.check_output_folder(parser, args.out)
 
 
 def open_source(
@@ -119,7 +99,7 @@ def open_embed_mask(
     """Check everything, then load an EmbedMask and open the images to look into, annotated or not.
 
     Args:
-        parser: of `make_parser` and `add_model`; reports errors.
+        parser: of `make_parser`, with the model of `cli.add_model`; reports errors.
         args: what it read, with the output folder as ``out``.
 
     Returns:
@@ -127,7 +107,7 @@ def open_embed_mask(
     """
     check_arguments(parser, args, [args.config, args.checkpoint])
     config = load_config(args.config, args.cfg_options)
-    check_embed_mask(parser, config)
+    cli.check_embed_mask(parser, config)
     source, indices = open_source(parser, args, config, annotated=False)
     return load_model(config, args.checkpoint, args.device), source, indices
 

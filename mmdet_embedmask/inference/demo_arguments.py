@@ -4,9 +4,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-import torch
-from mmengine.config import DictAction
-
+from .. import cli
 from ..loading import checkpoint_config, load_config
 from .draw import Colors, Labels, Style
 from .predictor import Segmentor, open_segmentor
@@ -19,16 +17,12 @@ def make_parser(doc: str | None, colors: Colors) -> argparse.ArgumentParser:
         doc: the tool's docstring.
         colors: what colours tell apart if the user does not say.
     """
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = cli.tool_parser(doc)
     parser.add_argument("checkpoint", type=Path, help="trained weights")
     parser.add_argument("--config", type=Path, help="(the one that the checkpoint carries)")
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, help="key=value ...")
-    parser.add_argument("--score-thr", type=float, default=0.3, help="lowest score (%(default)s)")
-    parser.add_argument(
-        "--device", default="cuda:0" if torch.cuda.is_available() else "cpu", help="(%(default)s)"
-    )
+    cli.add_cfg_options(parser)
+    cli.add_score_thr(parser)
+    cli.add_device(parser)
     look = parser.add_argument_group("how detections are drawn")
     look.add_argument(
         "--labels",
@@ -53,13 +47,8 @@ def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -
         parser: of `make_parser`.
         args: what it read.
     """
-    for path in (args.checkpoint, args.config):
-        if path is not None and not path.is_file():
-            parser.error(f"{path} is not a file")
-    if not 0 <= args.score_thr <= 1:
-        parser.error(f"--score-thr {args.score_thr} must lie between 0 and 1")
-    if args.device.startswith("cuda") and not torch.cuda.is_available():
-        parser.error(f"--device {args.device}: torch finds no GPU here, use --device cpu")
+    cli.check_files(parser, [args.checkpoint, args.config])
+    cli.check_score_thr(parser, args)
 
 
 def drawing_style(args: argparse.Namespace) -> Style:
