@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..embed_mask import EmbedMask
+from ..functional.geometry import flatten_levels, prior_centers
 from ..heads.detections import (
     NO_CANDIDATE,
     candidate_scores,
@@ -23,7 +24,6 @@ from ..heads.detections import (
     has_area,
     last_corner,
 )
-from ..heads.levels import flatten_levels, prior_centers
 from ..options import SCORES
 from .exportable import check_exportable
 from .nms import class_aware_nms

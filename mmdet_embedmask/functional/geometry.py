@@ -1,4 +1,9 @@
-"""Strides, units and positions of the maps: each number once."""
+"""Strides, units and positions of the maps, each number once; and from maps to points.
+
+Points are in MMDetection's order: levels ascending, then row by row.
+"""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -39,3 +44,52 @@ def cell_positions(maps: Tensor, stride: int) -> Tensor:
         for cells in maps.shape[-2:]
     )
     return torch.stack(torch.meshgrid(x, y, indexing="xy"))[None]
+
+
+def flatten_points(maps: Tensor) -> Tensor:
+    """(..., C, h, w) -> (..., h * w, C).
+
+    Example:
+        >>> flatten_points(torch.arange(4).view(2, 1, 2))
+        tensor([[0, 2], [1, 3]])
+    """
+    return maps.flatten(-2).transpose(-1, -2)
+
+
+def flatten_levels(levels: list[Tensor]) -> Tensor:
+    """Levels of (N, C, h, w) -> (N, P, C) with the P points of all levels.
+
+    Example:
+        >>> flatten_levels([torch.zeros(1, 4, 2, 3), torch.ones(1, 4, 1, 1)]).shape
+        torch.Size([1, 7, 4])
+    """
+    return torch.cat([flatten_points(level) for level in levels], dim=1)
+
+
+def per_point(per_level: Sequence[float], num_points: Sequence[int], like: Tensor) -> Tensor:
+    """Repeat a number of each level for each of its points.
+
+    Args:
+        per_level: one number a level.
+        num_points: points of each level.
+        like: gives dtype and device.
+
+    Returns:
+        (P,).
+
+    Example:
+        >>> per_point([8, 16], [2, 1], torch.zeros(()))
+        tensor([ 8.,  8., 16.])
+    """
+    repeats = torch.tensor(num_points, device=like.device)
+    return like.new_tensor(per_level).repeat_interleave(repeats, output_size=sum(num_points))
+
+
+def prior_centers(priors: Tensor) -> Tensor:
+    """Positions (P, 2) of points (P, 2), or centres of anchors (P, 4).
+
+    Example:
+        >>> prior_centers(torch.tensor([[0.0, 0.0, 8.0, 4.0]]))
+        tensor([[4., 2.]])
+    """
+    return priors if priors.shape[-1] == 2 else (priors[:, :2] + priors[:, 2:]) / 2

@@ -17,6 +17,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..functional.assignment import BACKGROUND, best_proposals, draw_proposals
+from ..functional.geometry import flatten_levels, flatten_points, prior_centers
 from ..layers import EMBEDDINGS, ProposalBranch
 from ..options import SCORES, check_count, check_embed_dim, check_option, check_positive
 from .detections import (
@@ -28,7 +29,6 @@ from .detections import (
     last_corner,
 )
 from .ground_truth import check_ground_truth
-from .levels import flatten_levels, flatten_points, prior_centers
 
 MASK_PROPOSALS = ("best", "all")
 

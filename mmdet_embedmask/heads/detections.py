@@ -13,8 +13,8 @@ from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
 from torch import Tensor
 
+from ..functional.geometry import flatten_points
 from ..options import CLIP_BOXES
-from .levels import flatten_points
 
 NO_CANDIDATE = -1.0
 """Rank of a pair that is no candidate, below that of every pair that is one."""

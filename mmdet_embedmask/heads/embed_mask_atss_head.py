@@ -14,8 +14,8 @@ from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from ..functional.assignment import BACKGROUND
+from ..functional.geometry import flatten_levels
 from .coupled_head import CoupledHead
-from .levels import flatten_levels
 
 
 @MODELS.register_module()

@@ -16,11 +16,11 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..functional.assignment import BACKGROUND, assign_points, distances_to_sides
+from ..functional.geometry import flatten_levels, per_point
 from ..functional.mask_targets import mask_centroids, masks_at_points
 from ..options import check_option
 from .coupled_head import CoupledHead
 from .ground_truth import ground_truth_masks
-from .levels import flatten_levels, per_point
 
 SAMPLING_CENTERS = ("box", "mask")
 
