@@ -7,8 +7,8 @@ sum of run lengths and broken text are read beyond their end.
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..functional.run_lengths import decode_counts
 from .category import is_whole
 
 State = Literal["drawn", "empty", "short"]
@@ -16,9 +16,6 @@ State = Literal["drawn", "empty", "short"]
 
 MIN_COORDINATES = 6
 """Of a polygon: three points."""
-
-MAX_CODE_LENGTH = 7
-"""Characters of one number in compressed run lengths: five bits each make 32 and a sign."""
 
 
 def mask_state(segmentation: Any, height: int, width: int) -> State:
@@ -95,35 +92,3 @@ def _run_length_state(rle: dict[Any, Any], height: int, width: int) -> State:
             "another image"
         )
     return "drawn" if lengths[1::2].any() else "empty"
-
-
-def decode_counts(text: str) -> NDArray[np.int64]:
-    """Run lengths of COCO's compressed text, checked as pycocotools does not.
-
-    A number is written in base 32, lowest digit first; bit 5 of a character says that more follow,
-    bit 4 of the last one is the sign. From the fourth on, numbers are differences from the one two
-    before.
-
-    Args:
-        text: ``counts`` of a compressed RLE.
-
-    Returns:
-        (R,) run lengths, which may be negative if the text is wrong.
-
-    Raises:
-        ValueError: if it is no such text.
-    """
-    codes = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8).astype(np.int64) - 48
-    last = (codes & 0x20) == 0
-    ends = np.flatnonzero(last) + 1
-    digits = np.diff(ends, prepend=0)
-    valid = len(codes) and codes.min() >= 0 and codes.max() < 64 and last[-1]
-    if not valid or digits.max() > MAX_CODE_LENGTH:
-        raise ValueError("the 'counts' of an RLE mask are not COCO's compressed run lengths")
-    starts = ends - digits
-    place = np.arange(len(codes)) - np.repeat(starts, digits)
-    values = np.add.reduceat((codes & 0x1F) << (5 * place), starts)
-    values -= np.where(codes[ends - 1] & 0x10, np.left_shift(1, 5 * digits), 0)
-    values[1::2] = np.cumsum(values[1::2])
-    values[2::2] = np.cumsum(values[2::2])
-    return values

@@ -12,11 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
 from ..files import write_json
-from .shape_drawing import SHAPE_CLASSES, Mask
+from ..functional.run_lengths import RunLengths, decode_counts, encode_masks
+from .shape_drawing import SHAPE_CLASSES
 from .shape_scene import ShapeInstance, ShapesConfig, render_image
 
 __all__ = ["SHAPE_CLASSES", "ShapeInstance", "ShapesConfig", "render_image", "write_coco_shapes"]
@@ -101,26 +101,18 @@ def _add_image(
 def _annotation(instance: ShapeInstance) -> dict[str, Any]:
     """An object as COCO writes it, exact to the pixel: masks are run-length encoded."""
     ys, xs = np.nonzero(instance.mask)
+    (code,) = encode_masks(instance.mask[None])
     x, y = int(xs.min()), int(ys.min())
     width, height = int(xs.max()) - x + 1, int(ys.max()) - y + 1
     return {
         "category_id": instance.label + 1,
-        "segmentation": _crowd_rle(instance.mask) if instance.is_crowd else _rle(instance.mask),
+        "segmentation": _plain(code) if instance.is_crowd else code,
         "bbox": [float(value) for value in (x, y, width, height)],
         "area": float(len(xs)),
         "iscrowd": int(instance.is_crowd),
     }
 
 
-def _rle(mask: Mask) -> dict[str, Any]:
-    """Compressed run lengths, as text because JSON holds no bytes."""
-    rle = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-    return {"size": list(mask.shape), "counts": rle["counts"].decode("ascii")}
-
-
-def _crowd_rle(mask: Mask) -> dict[str, Any]:
-    """Plain run lengths down the columns, as in COCO's own crowds; the first is of unset pixels."""
-    column_major = np.concatenate([[False], mask.ravel(order="F")])
-    changes = np.flatnonzero(np.diff(column_major))
-    counts = np.diff(np.concatenate([[0], changes, [mask.size]]))
-    return {"size": list(mask.shape), "counts": counts.tolist()}
+def _plain(code: RunLengths) -> dict[str, Any]:
+    """Run lengths as numbers, as in COCO's own crowds; the first is of unset pixels."""
+    return {"size": code["size"], "counts": decode_counts(str(code["counts"])).tolist()}

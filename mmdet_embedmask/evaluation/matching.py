@@ -6,12 +6,12 @@ Shapes used in this module:
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from ..functional.run_lengths import RunLengths, encode_mask
 from ..visualization.sheet import Objects
 
 FOUND_IOU = 0.5
@@ -42,7 +42,9 @@ def overlap(truth: Objects, prediction: Objects) -> Overlap:
         truth: G objects.
         prediction: K objects, masks of the same size.
     """
-    true_masks, masks = (_run_lengths(objects.masks) for objects in (truth, prediction))
+    true_masks, masks = (
+        [encode_mask(mask) for mask in objects.masks] for objects in (truth, prediction)
+    )
     same_class = np.array(truth.labels)[:, None] == np.array(prediction.labels)[None]
     return Overlap(
         _ious(true_masks, masks, False) * same_class,
@@ -88,11 +90,7 @@ def iou_text(value: float | None) -> str:
     return "no instances" if value is None else f"mean IoU {value:.3f}"
 
 
-def _run_lengths(masks: NDArray[np.bool_]) -> list[Any]:
-    return [coco_mask.encode(np.asfortranarray(mask, np.uint8)) for mask in masks]
-
-
-def _ious(first: list[Any], second: list[Any], over_first: bool) -> Matrix:
+def _ious(first: list[RunLengths], second: list[RunLengths], over_first: bool) -> Matrix:
     if not first or not second:
         return np.zeros((len(first), len(second)))
     return np.asarray(coco_mask.iou(first, second, [int(over_first)] * len(second)))

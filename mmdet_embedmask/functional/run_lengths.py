@@ -1,18 +1,23 @@
-"""COCO's run-length codes from the pixels where masks change, without any full-size mask.
+"""COCO's run-length codes: from masks, from the pixels where they change, and back.
 
 COCO runs go down the columns, one column after the other. The code of a mask is the list of the
 positions at which it changes, counted that way.
 """
 
-from typing import TypedDict
+from collections.abc import Sequence
+from typing import Any, TypedDict
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+MAX_CODE_LENGTH = 7
+"""Characters of one number in compressed run lengths: five bits each make 32 and a sign."""
+
 
 class RunLengths(TypedDict):
-    """A mask as pycocotools and CocoMetric read it.
+    """A mask as pycocotools and CocoMetric read it; counts are text where JSON must hold it.
 
     Example:
         >>> RunLengths(size=[2, 3], counts=b"24")["size"]
@@ -20,7 +25,7 @@ class RunLengths(TypedDict):
     """
 
     size: list[int]
-    counts: bytes
+    counts: bytes | str
 
 
 def encode_changes(
@@ -76,3 +81,81 @@ def _closed(positions: NDArray[np.int64], pixels: int) -> NDArray[np.int64]:
     if len(positions) and positions[-1] == pixels:
         return positions
     return np.append(positions, pixels)
+
+
+def encode_mask(mask: NDArray[Any]) -> RunLengths:
+    """Run lengths of a mask (H, W) of any type, counts as bytes."""
+    code: RunLengths = coco_mask.encode(np.asfortranarray(mask, np.uint8))
+    return code
+
+
+def encode_masks(masks: torch.Tensor | NDArray[Any] | Sequence[Any]) -> list[RunLengths]:
+    """Masks as run lengths with text counts.
+
+    Args:
+        masks: (K, H, W) of any type, or K run lengths of pycocotools.
+    """
+    if isinstance(masks, torch.Tensor):
+        masks = masks.cpu().numpy()
+    # One by one: a copy of all of them in COCO's order would double the memory.
+    codes = (encode_mask(mask) if isinstance(mask, np.ndarray) else mask for mask in masks)
+    return [
+        RunLengths(size=[int(side) for side in code["size"]], counts=_text(code["counts"]))
+        for code in codes
+    ]
+
+
+def _text(counts: bytes | str) -> str:
+    return counts.decode("ascii") if isinstance(counts, bytes) else counts
+
+
+def decode_mask(mask: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask in any of COCO's forms as an array.
+
+    Args:
+        mask: polygons, run lengths (plain or compressed) or an array.
+        size: (height, width), which polygons do not know.
+
+    Returns:
+        (height, width).
+    """
+    if isinstance(mask, np.ndarray):
+        return mask.astype(bool)
+    if isinstance(mask, list):
+        mask = coco_mask.merge(coco_mask.frPyObjects(mask, *size))
+    elif isinstance(mask["counts"], list):
+        mask = coco_mask.frPyObjects(mask, *size)
+    decoded: NDArray[np.bool_] = coco_mask.decode(mask).view(bool)  # no copy
+    return decoded
+
+
+def decode_counts(text: str) -> NDArray[np.int64]:
+    """Run lengths of COCO's compressed text, checked as pycocotools does not.
+
+    A number is written in base 32, lowest digit first; bit 5 of a character says that more follow,
+    bit 4 of the last one is the sign. From the fourth on, numbers are differences from the one two
+    before.
+
+    Args:
+        text: ``counts`` of a compressed RLE.
+
+    Returns:
+        (R,) run lengths, which may be negative if the text is wrong.
+
+    Raises:
+        ValueError: if it is no such text.
+    """
+    codes = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8).astype(np.int64) - 48
+    last = (codes & 0x20) == 0
+    ends = np.flatnonzero(last) + 1
+    digits = np.diff(ends, prepend=0)
+    valid = len(codes) and codes.min() >= 0 and codes.max() < 64 and last[-1]
+    if not valid or digits.max() > MAX_CODE_LENGTH:
+        raise ValueError("the 'counts' of an RLE mask are not COCO's compressed run lengths")
+    starts = ends - digits
+    place = np.arange(len(codes)) - np.repeat(starts, digits)
+    values = np.add.reduceat((codes & 0x1F) << (5 * place), starts)
+    values -= np.where(codes[ends - 1] & 0x10, np.left_shift(1, 5 * digits), 0)
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    return values

@@ -1,20 +1,14 @@
 """Predictions as records in COCO's results format."""
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
-import torch
 from mmengine.structures import InstanceData
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-
-class Segmentation(TypedDict):
-    """A mask as JSON can hold it and pycocotools reads it."""
-
-    size: list[int]
-    counts: str
+from ..functional.run_lengths import RunLengths, encode_masks
 
 
 class Detection(TypedDict):
@@ -28,7 +22,7 @@ class Detection(TypedDict):
     category: str
     bbox: list[float]
     score: float
-    segmentation: Segmentation
+    segmentation: RunLengths
 
 
 class ImageRecord(TypedDict):
@@ -111,32 +105,7 @@ def detections_of(
     ]
 
 
-def encode_masks(masks: torch.Tensor | NDArray[Any] | Sequence[Any]) -> list[Segmentation]:
-    """Masks as run lengths with text counts.
-
-    Args:
-        masks: (K, H, W) of any type, or K run lengths of pycocotools.
-    """
-    if isinstance(masks, torch.Tensor):
-        masks = masks.cpu().numpy()
-    codes = (
-        # One by one: a copy of all of them in COCO's order would double the memory.
-        coco_mask.encode(np.asfortranarray(mask, np.uint8))
-        if isinstance(mask, np.ndarray)
-        else mask
-        for mask in masks
-    )
-    return [
-        Segmentation(size=[int(side) for side in code["size"]], counts=_text(code["counts"]))
-        for code in codes
-    ]
-
-
-def _text(counts: bytes | str) -> str:
-    return counts.decode("ascii") if isinstance(counts, bytes) else counts
-
-
-def _boxes(boxes: NDArray[np.float32], codes: list[Segmentation]) -> list[list[float]]:
+def _boxes(boxes: NDArray[np.float32], codes: list[RunLengths]) -> list[list[float]]:
     """Boxes (K, 4) as x, y, width, height; of the masks where the model, such as SOLO, has none."""
     if len(boxes) and not boxes.any():
         return [coco_mask.toBbox(code).tolist() for code in codes]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from ..functional.run_lengths import decode_mask
 from ..visualization.colors import PALETTE, box_colors
 from ..visualization.labels import FONT_SCALE, Rectangle, draw_label, free_place, label_size
 from ..visualization.overlay import overlay_masks
@@ -95,7 +96,8 @@ def _draw_mask(
     # Room for the outline where the mask does not end at the border of the picture.
     rows = slice(max(0, y1 - outline), y2 + outline)
     columns = slice(max(0, x1 - outline), x2 + outline)
-    mask = coco_mask.decode(detection["segmentation"])[rows, columns]
+    height, width = picture.shape[:2]
+    mask = decode_mask(detection["segmentation"], (height, width))[rows, columns]
     overlay_masks(picture[rows, columns], [mask], [color], outline)
 
 

@@ -8,7 +8,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModel
 from pycocotools import mask as coco_mask
 
-from ..inference.coco_results import encode_masks
+from ..functional.run_lengths import encode_masks
 from ..inference.predictor import PipelinePredictor
 from ..inputs.reading import split_pipeline
 

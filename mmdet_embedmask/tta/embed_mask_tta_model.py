@@ -5,14 +5,13 @@ from typing import Any
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
-from mmdet.structures.mask import encode_mask_results
 from mmengine.config import ConfigDict
 from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..embed_mask import EmbedMask
-from ..functional.run_lengths import RunLengths
+from ..functional.run_lengths import RunLengths, encode_mask
 from ..inspection import InspectedImage, inspect_batch
 from ..options import check_count
 from .merged_views import MergedDetections, View, mean_probability, merge_detections
@@ -97,9 +96,7 @@ class EmbedMaskTTAModel(BaseTTAModel):
         probabilities = (mean_probability(views, m, size, recipe.resize) for m in members)
         masks = (probability > recipe.mask_thr for probability in probabilities)
         if recipe.mask_format == "rle":
-            return [
-                code for mask in masks for code in encode_mask_results(mask[None].cpu().numpy())
-            ]
+            return [encode_mask(mask.cpu().numpy()) for mask in masks]
         found = list(masks)
         return torch.stack(found) if found else merged.labels.new_zeros((0, *size)).bool()
 

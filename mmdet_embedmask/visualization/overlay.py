@@ -17,7 +17,7 @@ VALUE_DEPTH = 9
 
 def overlay_masks(
     picture: Image,
-    masks: NDArray[np.bool_] | Sequence[NDArray[np.uint8]],
+    masks: NDArray[np.bool_] | Sequence[NDArray[np.bool_ | np.uint8]],
     colors: Sequence[Color],
     outline: int = OUTLINE,
     opacity: float = OPACITY,
@@ -39,7 +39,7 @@ def overlay_masks(
 
 
 def masks_at(
-    masks: NDArray[np.bool_] | Sequence[NDArray[np.uint8]], shape: tuple[int, ...]
+    masks: NDArray[np.bool_] | Sequence[NDArray[np.bool_ | np.uint8]], shape: tuple[int, ...]
 ) -> list[NDArray[np.uint8]]:
     """Masks (K, H', W') at the height and width of a picture, nearest neighbours."""
     size = shape[1], shape[0]

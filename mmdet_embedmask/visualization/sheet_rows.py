@@ -8,8 +8,8 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
+from ..functional.run_lengths import decode_mask
 from .sheet import Objects, Row
 
 
@@ -52,23 +52,3 @@ def dataset_row(model: BaseModel, dataset: Any, index: int, score_thr: float) ->
 def _stack(masks: list[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
     decoded = [decode_mask(mask, size) for mask in masks]
     return np.stack(decoded) if decoded else np.zeros((0, *size), bool)
-
-
-def decode_mask(mask: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask in any of COCO's forms as an array.
-
-    Args:
-        mask: polygons, run lengths (plain or compressed) or an array.
-        size: (height, width), which polygons do not know.
-
-    Returns:
-        (height, width).
-    """
-    if isinstance(mask, np.ndarray):
-        return mask.astype(bool)
-    if isinstance(mask, list):
-        mask = coco_mask.merge(coco_mask.frPyObjects(mask, *size))
-    elif isinstance(mask["counts"], list):
-        mask = coco_mask.frPyObjects(mask, *size)
-    decoded: NDArray[np.bool_] = coco_mask.decode(mask).astype(bool)
-    return decoded

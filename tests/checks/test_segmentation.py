@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from mmdet_embedmask.checks.segmentation import decode_counts, mask_state
+from mmdet_embedmask.checks.segmentation import mask_state
+from mmdet_embedmask.functional.run_lengths import decode_counts
 
 SQUARE = [1.0, 1.0, 5.0, 1.0, 5.0, 5.0, 1, 5]
 RLE = dict(size=[8, 12], counts=[40, 5, 51])
@@ -22,25 +23,6 @@ def test_compressed_counts_are_read_as_pycocotools_reads_them(height, width, see
     assert decode_counts(text).tolist() == counts.tolist()
     state = mask_state(dict(size=[height, width], counts=text), height, width)
     assert state == ("drawn" if mask.any() else "empty")
-
-
-def test_large_runs():
-    plain = dict(size=[4000, 6000], counts=[7_000_000, 16_000_000, 1_000_000])
-    text = coco_mask.frPyObjects(plain, 4000, 6000)["counts"].decode()
-    assert decode_counts(text).tolist() == plain["counts"]
-
-
-def test_the_largest_runs_take_seven_characters():
-    side = 40_000
-    plain = dict(size=[side, side], counts=[2**29, 2**29 + 7, side**2 - 2**30 - 7])
-    text = coco_mask.frPyObjects(plain, side, side)["counts"].decode()
-    assert len(text) == 7 + 7 + 6 and decode_counts(text).tolist() == plain["counts"]
-
-
-@pytest.mark.parametrize("text", ["", "o", "ab~", "\x00", "ü", "1 2", "ooooooooo0", "\udc80"])
-def test_other_text_is_refused(text):
-    with pytest.raises(ValueError, match="compressed run lengths"):
-        decode_counts(text)
 
 
 @pytest.mark.parametrize(

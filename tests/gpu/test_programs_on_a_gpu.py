@@ -15,7 +15,8 @@ from tool_module import load_tool
 
 from mmdet_embedmask.benchmark.stages import read_masks
 from mmdet_embedmask.data.coco_dataset import CocoMetricByName
-from mmdet_embedmask.inference.coco_results import detections_of, encode_masks
+from mmdet_embedmask.functional.run_lengths import encode_masks
+from mmdet_embedmask.inference.coco_results import detections_of
 from mmdet_embedmask.inference.predictor import open_segmentor
 from mmdet_embedmask.loading import checkpoint_config
 from mmdet_embedmask.release.checkpoint import release_checkpoint

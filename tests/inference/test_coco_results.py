@@ -7,7 +7,7 @@ from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from mmdet_embedmask.inference.coco_results import detections_of, encode_masks, image_record
+from mmdet_embedmask.inference.coco_results import detections_of, image_record
 
 CLASSES = ("cat", "dog")
 
@@ -53,14 +53,6 @@ def test_numbers_are_short_and_exact():
     scores = [d["score"] for d in detections_of(found, CLASSES, 0)]
     assert torch.equal(torch.tensor(scores), values)
     assert max(len(str(score)) for score in scores) <= 12
-
-
-def test_masks_of_any_kind():
-    bitmaps = instances().masks
-    expected = encode_masks(instances(rle=True).masks)
-    assert encode_masks(bitmaps) == encode_masks(bitmaps.numpy()) == expected
-    assert encode_masks(bitmaps.to(torch.uint8)) == expected
-    assert encode_masks([]) == encode_masks(torch.zeros(0, 4, 6)) == []
 
 
 def test_a_model_without_boxes_gets_those_of_its_masks():

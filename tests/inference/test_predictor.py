@@ -7,7 +7,7 @@ from mmengine.config import Config
 from pycocotools import mask as coco_mask
 from runs import CONFIGS
 
-from mmdet_embedmask.inference.coco_results import encode_masks
+from mmdet_embedmask.functional.run_lengths import encode_masks
 from mmdet_embedmask.inference.predictor import open_segmentor
 from mmdet_embedmask.loading import build_detector, checkpoint_config
 

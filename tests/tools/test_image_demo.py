@@ -14,7 +14,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from tool_module import load_tool
 
-from mmdet_embedmask.inference.coco_results import encode_masks
+from mmdet_embedmask.functional.run_lengths import encode_masks
 from mmdet_embedmask.inference.predictor import open_segmentor
 from mmdet_embedmask.loading import checkpoint_config
 

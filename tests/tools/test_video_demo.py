@@ -9,7 +9,7 @@ from demo_model import save_checkpoint
 from full_disk import full_disk
 from tool_module import load_tool
 
-from mmdet_embedmask.inference.coco_results import encode_masks
+from mmdet_embedmask.functional.run_lengths import encode_masks
 from mmdet_embedmask.inference.predictor import open_segmentor
 from mmdet_embedmask.inference.video_file import VideoFile
 from mmdet_embedmask.inference.video_source import VideoSource

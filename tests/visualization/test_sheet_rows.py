@@ -5,7 +5,7 @@ from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
 from mmdet_embedmask.data.shapes import SHAPE_CLASSES, ShapesConfig, write_coco_shapes
-from mmdet_embedmask.visualization.sheet_rows import dataset_row, decode_mask, spread_indices
+from mmdet_embedmask.visualization.sheet_rows import dataset_row, spread_indices
 
 
 @pytest.mark.parametrize(
@@ -14,17 +14,6 @@ from mmdet_embedmask.visualization.sheet_rows import dataset_row, decode_mask, s
 )
 def test_spread_indices(length, number, expected):
     assert spread_indices(length, number) == expected
-
-
-def test_decode_mask_knows_every_form():
-    mask = np.zeros((4, 6), bool)
-    mask[1:3, 2:5] = True
-    compressed = coco_mask.encode(np.asfortranarray(mask, np.uint8))
-    # Down the columns: 2 * 4 + 1 unset, then 2 set and 2 unset, thrice; the last run is longer.
-    plain = {"size": [4, 6], "counts": [9, 2, 2, 2, 2, 2, 5]}
-    polygons = [[2, 1, 5, 1, 5, 3, 2, 3]]
-    for form in (mask, compressed, plain, polygons):
-        assert np.array_equal(decode_mask(form, (4, 6)), mask)
 
 
 class FixedModel:
