@@ -5,6 +5,7 @@ Shapes used in this module:
     G: true instances, K: predictions, H, W: size of the image
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +13,26 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from ..functional.run_lengths import RunLengths, encode_mask
-from ..visualization.sheet import Objects
 
 FOUND_IOU = 0.5
 """From this mask IoU on a prediction finds a true instance."""
 
 Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects of one image.
+
+    Args:
+        masks: (K, H, W) bool.
+        labels: (K,) indices of their classes.
+        scores: (K,) between 0 and 1; None: ground truth, which has none.
+    """
+
+    masks: NDArray[np.bool_]
+    labels: Sequence[int]
+    scores: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +62,28 @@ def overlap(truth: Objects, prediction: Objects) -> Overlap:
     )
     same_class = np.array(truth.labels)[:, None] == np.array(prediction.labels)[None]
     return Overlap(
-        _ious(true_masks, masks, False) * same_class,
-        # Intersection over the first one's area, which is COCO's measure for crowds.
-        _ious(true_masks, masks, True) * same_class,
-        _ious(masks, true_masks, True).T * same_class,
+        mask_ious(true_masks, masks) * same_class,
+        mask_ious(true_masks, masks, over_first=True) * same_class,
+        mask_ious(masks, true_masks, over_first=True).T * same_class,
     )
+
+
+def mask_ious(
+    first: list[RunLengths], second: list[RunLengths], over_first: bool = False
+) -> Matrix:
+    """Mask IoU of every pair; zero for two empty masks.
+
+    Args:
+        first: N masks.
+        second: M masks of the same size.
+        over_first: give the intersection over the first one's area, COCO's measure for crowds.
+
+    Returns:
+        (N, M).
+    """
+    if not first or not second:
+        return np.zeros((len(first), len(second)))
+    return np.asarray(coco_mask.iou(first, second, [int(over_first)] * len(second)))
 
 
 def match(iou: Matrix) -> NDArray[np.int64]:
@@ -88,9 +120,3 @@ def mean_iou(ious: Matrix) -> float | None:
 def iou_text(value: float | None) -> str:
     """A mean IoU for people."""
     return "no instances" if value is None else f"mean IoU {value:.3f}"
-
-
-def _ious(first: list[RunLengths], second: list[RunLengths], over_first: bool) -> Matrix:
-    if not first or not second:
-        return np.zeros((len(first), len(second)))
-    return np.asarray(coco_mask.iou(first, second, [int(over_first)] * len(second)))

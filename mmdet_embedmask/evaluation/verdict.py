@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..visualization.sheet import Objects
-from .matching import FOUND_IOU, Overlap, match, matched_ious, mean_iou, overlap
+from .matching import FOUND_IOU, Objects, Overlap, match, matched_ious, mean_iou, overlap
 
 MOST = 0.5
 """More than this share of an area is most of it."""

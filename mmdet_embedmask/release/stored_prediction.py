@@ -6,8 +6,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModel
-from pycocotools import mask as coco_mask
 
+from ..evaluation.matching import mask_ious
 from ..functional.run_lengths import encode_masks
 from ..inference.predictor import PipelinePredictor
 from ..inputs.reading import split_pipeline
@@ -124,11 +124,7 @@ def _difference(record: dict[str, Any], other: dict[str, Any]) -> tuple[float, f
         return None
     if score > MAX_SCORE_DIFFERENCE:
         return None
-    iou = _mask_iou(record["segmentation"], other["segmentation"])
+    mask, other_mask = record["segmentation"], other["segmentation"]
+    # Two empty masks are equal, and have no IoU.
+    iou = 1.0 if mask == other_mask else float(mask_ious([mask], [other_mask])[0, 0])
     return None if iou < MIN_MASK_IOU else (box, score, 1 - iou)
-
-
-def _mask_iou(one: dict[str, Any], other: dict[str, Any]) -> float:
-    if one == other:  # two empty masks have no IoU
-        return 1.0
-    return float(coco_mask.iou([one], [other], [0])[0, 0])

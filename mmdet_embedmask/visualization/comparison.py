@@ -7,6 +7,7 @@ import numpy as np
 from ..evaluation.matching import (
     FOUND_IOU,
     Matrix,
+    Objects,
     iou_text,
     match,
     matched_ious,
@@ -17,7 +18,6 @@ from .colors import neighbor_colors
 from .layout import Image, beside, page, picture_size, resized, titled
 from .legend import legend
 from .overlay import draw_values, masks_at, overlay_masks, value_place
-from .sheet import Objects
 from .style import Color
 
 UNMATCHED: Color = (190, 190, 190)

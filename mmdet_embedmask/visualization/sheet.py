@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from ..evaluation.matching import Objects, mask_ious, match
+from ..functional.run_lengths import encode_mask
 from .labels import LABEL_HEIGHT, draw_labels, text_line
 from .overlay import masks_at, overlay_masks
 from .style import GAP, HEADER_HEIGHT, MIN_TILE, PAPER, Color, Image
@@ -24,21 +25,6 @@ SAME_OBJECT_IOU = 0.5
 
 GOLDEN_RATIO = 0.618034
 """Steps of this size keep hues apart, however many there are."""
-
-
-@dataclass(frozen=True)
-class Objects:
-    """The objects of one image.
-
-    Args:
-        masks: (K, H, W) bool.
-        labels: (K,) indices of their classes.
-        scores: (K,) between 0 and 1; None: ground truth, which has none.
-    """
-
-    masks: NDArray[np.bool_]
-    labels: Sequence[int]
-    scores: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -153,22 +139,15 @@ def _label_place(mask: Image) -> tuple[float, float]:
 
 def _prediction_colors(row: Row, true_colors: list[Color]) -> list[Color]:
     """The colour of the true object that a prediction finds first, or a new one."""
-    colors: list[Color] = []
-    free = set(range(len(true_colors)))
-    for index, mask in enumerate(row.prediction.masks):
-        ious = {truth: _iou(mask, row.truth.masks[truth]) for truth in free}
-        best = max(ious, key=lambda truth: ious[truth], default=-1)
-        if best >= 0 and ious[best] >= SAME_OBJECT_IOU:
-            free.remove(best)
-            colors.append(true_colors[best])
-        else:
-            colors.append(_color(len(true_colors) + index))
-    return colors
-
-
-def _iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    union = int((first | second).sum())
-    return int((first & second).sum()) / union if union else 0.0
+    truth, prediction = (
+        [encode_mask(mask) for mask in objects.masks] for objects in (row.truth, row.prediction)
+    )
+    ious = mask_ious(truth, prediction)
+    # More than any IoU, so that earlier predictions choose first.
+    turn = np.arange(len(prediction), 0, -1)
+    matched = match(np.where(ious >= SAME_OBJECT_IOU, turn + ious, 0.0))
+    owner = {int(k): color for k, color in zip(matched, true_colors, strict=True)}
+    return [owner.get(k, _color(len(true_colors) + k)) for k in range(len(prediction))]
 
 
 def _color(index: int) -> Color:

@@ -9,8 +9,9 @@ from mmengine.dataset import pseudo_collate
 from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
+from ..evaluation.matching import Objects
 from ..functional.run_lengths import decode_mask
-from .sheet import Objects, Row
+from .sheet import Row
 
 
 def spread_indices(length: int, number: int) -> list[int]:

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
+from mmdet_embedmask.evaluation.matching import Objects
 from mmdet_embedmask.functional.coupling import coupled_probabilities
 from mmdet_embedmask.inspection import InspectedImage
-from mmdet_embedmask.visualization.sheet import Objects
 from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT
 
 SIZE = (64, 96)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from mmdet_embedmask.evaluation.matching import Objects
 from mmdet_embedmask.visualization.labels import draw_labels
-from mmdet_embedmask.visualization.sheet import Objects, Row, picture_sheet
+from mmdet_embedmask.visualization.sheet import Row, picture_sheet
 from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT, OPACITY, PAPER
 
 TILE = 320
