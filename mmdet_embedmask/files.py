@@ -1,9 +1,12 @@
 """Files that the tools write: whole or not at all."""
 
+import hashlib
 import io
 import json
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -53,6 +56,11 @@ def checkpoint_bytes(checkpoint: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
+def sha256(content: bytes) -> str:
+    """Hexadecimal digest."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file as `whole_file` does."""
     with whole_file(path) as file:
@@ -70,8 +78,7 @@ def whole_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
         sync: whether content and name are on the disk at the end, so that a power cut loses
             neither.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
+    unfinished = temporary_name(path, f"{path.name}.", UNFINISHED)
     try:
         with unfinished.open("xb") as file:
             yield file
@@ -84,6 +91,32 @@ def whole_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
         raise
     if sync:
         _sync_folder(path.parent)
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A folder to write into that becomes ``target`` at the end; on an error nothing stays."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished_", dir=target.parent))
+    try:
+        yield unfinished
+        unfinished.chmod(0o755)  # mkdtemp's is private
+        unfinished.rename(target)
+    except BaseException:
+        shutil.rmtree(unfinished)
+        raise
+
+
+def temporary_name(path: Path, start: str, end: str) -> Path:
+    """A name that no other file has, in a file's own folder, which is made if it is missing.
+
+    Args:
+        path: of the file.
+        start: of the name.
+        end: of the name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f"{start}{secrets.token_hex(4)}{end}")
 
 
 def _sync_folder(folder: Path) -> None:

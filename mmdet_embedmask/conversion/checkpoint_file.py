@@ -1,6 +1,5 @@
 """Checkpoint files: read by torch's safe loader alone, written whole or not at all."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from io import BytesIO
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..compat.checkpoint import RefusedContentError, mmengine_content
-from ..files import checkpoint_bytes, file_identity, write_bytes
+from ..files import checkpoint_bytes, file_identity, sha256, write_bytes
 from .errors import ConversionError, listed
 
 FOREIGN_CODE = re.compile(r"GLOBAL (\S+)")
@@ -43,7 +42,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], str]:
             f"{path} holds {type(checkpoint).__name__}, not the dictionary that a checkpoint is: "
             "give the file that a training program saved"
         )
-    return checkpoint, hashlib.sha256(content).hexdigest()
+    return checkpoint, sha256(content)
 
 
 def _what_is_wrong(error: Exception) -> str:

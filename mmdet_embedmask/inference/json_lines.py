@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ..files import whole_file
 
 
-class JsonLines:
+class JsonLines(AbstractContextManager["JsonLines"]):
     """A file of one JSON record a line; every record that was added stays, whatever comes after.
 
     Args:
@@ -25,15 +25,7 @@ class JsonLines:
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
 
-    def __enter__(self) -> "JsonLines":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
 

@@ -1,10 +1,11 @@
 """Files that take long to write: whole under their name, or there not at all."""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from ..files import temporary_name
 
 
 @contextmanager
@@ -21,8 +22,7 @@ def named_when_finished(path: Path) -> Iterator[Path]:
     Yields:
         The temporary name, with the same suffix. Close the file before this context ends.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.stem}.unfinished-{secrets.token_hex(4)}{path.suffix}")
+    temporary = temporary_name(path, f"{path.stem}.unfinished-", path.suffix)
     try:
         yield temporary
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """A video that is written frame by frame."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 """By suffix; OpenCV's wheels write both without anything else installed."""
 
 
-class VideoFile:
+class VideoFile(AbstractContextManager["VideoFile"]):
     """A video file; the first frame sets its size.
 
     Codecs store two colours a block of 2 x 2 pixels: a frame of odd height or width gets its last
@@ -68,15 +68,7 @@ class VideoFile:
             )
         return writer
 
-    def __enter__(self) -> "VideoFile":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._writer is None:
             return
         self._writer.release()

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ WEBCAM_FPS = 25.0
 """Frames a second where a source does not say."""
 
 
-class VideoSource:
+class VideoSource(AbstractContextManager["VideoSource"]):
     """A video file or a webcam.
 
     Args:
@@ -64,13 +64,5 @@ class VideoSource:
                 return
             yield index, np.asarray(frame, np.uint8)
 
-    def __enter__(self) -> "VideoSource":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._capture.release()

@@ -1,6 +1,5 @@
 """A training checkpoint without what only training needs."""
 
-import hashlib
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -72,11 +71,6 @@ def named_globals(path: Path) -> list[str]:
     """
     with nothing_allowed():
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-
-
-def sha256(content: bytes) -> str:
-    """Hexadecimal digest."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def _tensors(state_dict: dict[str, Any]) -> "OrderedDict[str, Tensor]":

@@ -11,10 +11,6 @@ verification/              an image, and what the model predicts for it
 SHA256SUMS                 of all of them; `sha256sum -c SHA256SUMS` reads it
 """
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +20,9 @@ import yaml
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
-from ..files import checkpoint_bytes, write_bytes, write_json
+from ..files import checkpoint_bytes, sha256, whole_folder, write_bytes, write_json
 from ..loading import checkpoint_config, load_config
-from .checkpoint import HASH_DIGITS, release_checkpoint, sha256
+from .checkpoint import HASH_DIGITS, release_checkpoint
 from .environment import describe_environment
 from .model_zoo import NO_LOG, TRAINING_LOG, coco_metrics, metafile_entry, zoo_table
 from .stored_prediction import compare_records
@@ -98,7 +94,7 @@ def publish(
     target = out / name
     if target.exists():
         raise ValueError(f"{target} exists already: this very checkpoint has been released there")
-    with _whole_folder(target) as folder:
+    with whole_folder(target) as folder:
         write_bytes(folder / f"{name}.pth", content)
         write_bytes(folder / f"{name}.py", released["meta"]["cfg"].encode())
         _write_run(folder, name, run)
@@ -124,20 +120,6 @@ def _run_record(
     if metrics is None and not evaluates_at(config.train_cfg, epoch, iteration):
         raise ValueError(f"the run has not evaluated {checkpoint}: {MEASURE}")
     return read_run(work_dir, iteration, metrics)
-
-
-@contextmanager
-def _whole_folder(target: Path) -> Iterator[Path]:
-    """A folder to write into that becomes ``target`` at the end; on an error nothing stays."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished_", dir=target.parent))
-    try:
-        yield unfinished
-        unfinished.chmod(0o755)  # mkdtemp's is private
-        unfinished.rename(target)
-    except BaseException:
-        shutil.rmtree(unfinished)
-        raise
 
 
 def _write_run(folder: Path, name: str, run: RunRecord) -> None:

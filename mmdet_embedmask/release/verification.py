@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 from mmengine.config import Config
 
-from ..files import write_bytes
+from ..files import sha256, write_bytes
 from ..loading import build_detector, checkpoint_config
-from .checkpoint import HASH_DIGITS, named_globals, sha256
+from .checkpoint import HASH_DIGITS, named_globals
 from .model_zoo import zoo_rows
 from .stored_prediction import Agreement, compare_records, predict_records
 

@@ -14,8 +14,8 @@ from mmengine.config import Config
 from runs import build_runner, make_shapes, shapes_config
 from zoo import add_to_zoo
 
+from mmdet_embedmask.files import sha256
 from mmdet_embedmask.release import folder as release_folder
-from mmdet_embedmask.release.checkpoint import sha256
 from mmdet_embedmask.release.folder import ZooFacts, publish
 from mmdet_embedmask.release.verification import verify, write_sums
 

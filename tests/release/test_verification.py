@@ -12,8 +12,8 @@ from demo_model import demo_config, save_checkpoint
 from mmengine.config import Config
 from zoo import add_to_zoo
 
+from mmdet_embedmask.files import sha256
 from mmdet_embedmask.release import verification
-from mmdet_embedmask.release.checkpoint import sha256
 from mmdet_embedmask.release.folder import ZooFacts, publish
 from mmdet_embedmask.release.verification import verify, write_sums
 
