@@ -87,14 +87,16 @@ def sweep_thresholds(
     for batch in batches:
         for image in inspect_batch(model, batch):
             images += 1
-            for metric, masks in zip(metrics, masks_at(image, thresholds), strict=True):
+            for metric, masks in zip(metrics, masks_per_threshold(image, thresholds), strict=True):
                 metric.process({}, [_sample(image, masks)])
     results = [metric.evaluate(size=images) for metric in metrics]
     # CocoMetric says nothing at all where there is no detection.
     return [{name: result.get(f"coco/segm_{name}", 0.0) for name in FIGURES} for result in results]
 
 
-def masks_at(image: InspectedImage, thresholds: Sequence[float]) -> list[list[RunLengths]]:
+def masks_per_threshold(
+    image: InspectedImage, thresholds: Sequence[float]
+) -> list[list[RunLengths]]:
     """Masks of every detection as COCO's run lengths, for each threshold.
 
     Args:

@@ -25,8 +25,8 @@ from ..loading import checkpoint_config, load_config
 from .checkpoint import HASH_DIGITS, release_checkpoint
 from .environment import describe_environment
 from .model_zoo import NO_LOG, TRAINING_LOG, coco_metrics, metafile_entry, zoo_table
+from .run_record import RunRecord, evaluates_at, read_metrics, read_run
 from .stored_prediction import compare_records
-from .training_run import RunRecord, evaluates_at, read_metrics, read_run
 from .verification import ENTRY, ENVIRONMENT, IMAGE, PREDICTION, predict_alone, write_sums
 from .zoo_config import check_same_model, path_in_repository, with_chosen_threshold
 
@@ -65,7 +65,7 @@ def publish(
         out: folder that the release folder is put into.
         image: that the stored prediction is made of.
         facts: for the model zoo.
-        metrics: see `training_run.read_run`; without it a converted checkpoint has no figures.
+        metrics: see `run_record.read_run`; without it a converted checkpoint has no figures.
 
     Returns:
         The release folder, named as the checkpoint in it.

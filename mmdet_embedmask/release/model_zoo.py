@@ -11,8 +11,8 @@ from ..tables import markdown_table
 FOLDER, METAFILE = "configs/embedmask/", "metafile.yml"
 """Of the zoo, from a repository's root, and what is in it."""
 
-BOX_AP, MASK_AP = "box AP", "mask AP"
-TASKS = {BOX_AP: "Object Detection", MASK_AP: "Instance Segmentation"}
+ZOO_BOX_AP, ZOO_MASK_AP = "box AP", "mask AP"
+TASKS = {ZOO_BOX_AP: "Object Detection", ZOO_MASK_AP: "Instance Segmentation"}
 HEADER = (
     "config",
     "backbone",
@@ -95,7 +95,7 @@ def zoo_rows(model: dict[str, Any], config_root: str = "") -> list[list[str]]:
     shared += [str(data.get("Training Memory (GB)", ABSENT)), _inference_time(data)]
     rows = []
     for dataset, metrics in (_figures(model) or {ABSENT: {}}).items():
-        figures = [str(metrics.get(BOX_AP, ABSENT)), _mask_figures(metrics)]
+        figures = [str(metrics.get(ZOO_BOX_AP, ABSENT)), _mask_figures(metrics)]
         source = str(data.get("Source of Results", ABSENT))
         rows.append([*shared, *figures, dataset, source, _download(model)])
     return rows
@@ -143,7 +143,7 @@ def coco_metrics(figures: dict[str, float]) -> dict[str, float]:
     kinds = {"": "", "_50": "50", "_75": "75", "_s": "s", "_m": "m", "_l": "l"}
     wanted = {
         f"coco/{kind}_mAP{suffix}": f"{name}{short}"
-        for kind, name in (("bbox", BOX_AP), ("segm", MASK_AP))
+        for kind, name in (("bbox", ZOO_BOX_AP), ("segm", ZOO_MASK_AP))
         for suffix, short in kinds.items()
     }
     return {
@@ -177,7 +177,7 @@ def _figures(model: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 def _mask_figures(metrics: dict[str, float]) -> str:
     """Mask AP and as many of its kinds as there are."""
-    names = [f"{MASK_AP}{kind}" for kind in ("", "50", "75", "s", "m", "l")]
+    names = [f"{ZOO_MASK_AP}{kind}" for kind in ("", "50", "75", "s", "m", "l")]
     return " / ".join(str(metrics[name]) for name in names if name in metrics) or ABSENT
 
 

@@ -51,7 +51,7 @@ def predict_records(model: BaseModel, config: Config, image: Path) -> list[dict[
 
 
 @dataclass(frozen=True)
-class Agreement:
+class StoredAgreement:
     """How far two predictions of one image are from each other.
 
     Args:
@@ -76,7 +76,7 @@ class Agreement:
 
 def compare_records(
     stored: list[dict[str, Any]], found: list[dict[str, Any]], test_cfg: ConfigDict
-) -> Agreement:
+) -> StoredAgreement:
     """Look for every detection's counterpart in the other prediction.
 
     Args:
@@ -107,7 +107,7 @@ def compare_records(
                 pairs.append(best)
             elif record["score"] >= cut + MARGIN:
                 missing += 1
-    return Agreement(
+    return StoredAgreement(
         detections=len(stored),
         missing=missing,
         box=max((box for box, _, _ in pairs), default=0.0),

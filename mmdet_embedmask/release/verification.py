@@ -14,7 +14,7 @@ from ..files import sha256, write_bytes
 from ..loading import build_detector, checkpoint_config
 from .checkpoint import HASH_DIGITS, named_globals
 from .model_zoo import zoo_rows
-from .stored_prediction import Agreement, compare_records, predict_records
+from .stored_prediction import StoredAgreement, compare_records, predict_records
 
 SUMS = "SHA256SUMS"
 SUM = re.compile(r"([0-9a-f]{64})  (.+)")
@@ -26,7 +26,7 @@ IMAGE = Path("verification") / "input.png"
 PREDICTION = Path("verification") / "output.json"
 
 
-def verify(folder: Path) -> Agreement:
+def verify(folder: Path) -> StoredAgreement:
     """Check a release folder: every file's hash, the name, and the stored prediction.
 
     Args:

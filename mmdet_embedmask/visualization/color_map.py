@@ -5,8 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .labels import FONT, FONT_SCALE
-from .layout import Image
-from .style import HEADER_HEIGHT, PAPER
+from .style import HEADER_HEIGHT, PAPER, Image
 
 COLORMAP = cv2.COLORMAP_VIRIDIS
 """From dark blue (P = 0) to yellow (P = 1), brighter throughout."""

@@ -15,10 +15,10 @@ from ..evaluation.matching import (
     overlap,
 )
 from .colors import neighbor_colors
-from .layout import Image, beside, page, picture_size, resized, titled
+from .layout import beside, page, picture_size, resized, titled
 from .legend import legend
 from .overlay import draw_values, masks_at, overlay_masks, value_place
-from .style import Color
+from .style import Color, Image
 
 UNMATCHED: Color = (190, 190, 190)
 """Of predictions that no true instance is matched with."""

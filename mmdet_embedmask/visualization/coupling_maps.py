@@ -17,9 +17,9 @@ from ..functional.geometry import MASK_STRIDE
 from ..inspection import InspectedImage
 from .color_map import color_key, colored_map
 from .colors import neighbor_colors
-from .layout import Image, beside, page, picture_size, resized, titled
+from .layout import beside, page, picture_size, resized, titled
 from .network_maps import PIXEL_STRIDE, to_picture
-from .style import Color
+from .style import Color, Image
 
 CONTOUR = 2
 """Thickness of the contour in pixels; a dark edge of one pixel lies around it."""

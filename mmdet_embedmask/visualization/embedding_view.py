@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from ..inspection import InspectedImage
 from .colors import neighbor_colors
 from .embedding_colors import Part, common_colors, part_channels
-from .layout import Image, beside, page, picture_size, resized, titled
+from .layout import beside, page, picture_size, resized, titled
 from .network_maps import PIXEL_STRIDE, cells_inside, to_picture
 from .overlay import overlay_masks
+from .style import Image
 
 DIMMED = 0.45
 """Brightness of the image behind the proposals."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from .style import Color, Image
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 FONT_SCALE = 0.45
@@ -14,7 +15,6 @@ PADDING = 3
 LABEL_HEIGHT = 18
 """About the height of a label in pixels."""
 
-Image = NDArray[np.uint8]
 Rectangle = tuple[int, int, int, int]  # x1, y1, x2, y2; the last two are not part of it
 
 
@@ -32,7 +32,7 @@ def draw_labels(
     picture: Image,
     texts: Sequence[str],
     middles: Sequence[tuple[float, float]],
-    colors: Sequence[tuple[int, int, int]],
+    colors: Sequence[Color],
 ) -> list[Rectangle]:
     """Write texts on dark boxes into the picture, in place.
 
@@ -68,9 +68,7 @@ def label_size(text: str, scale: float) -> tuple[int, int]:
     return width + 2 * padding, height + baseline + 2 * padding
 
 
-def draw_label(
-    picture: Image, text: str, place: Rectangle, color: tuple[int, int, int], scale: float
-) -> None:
+def draw_label(picture: Image, text: str, place: Rectangle, color: Color, scale: float) -> None:
     """Write a text on a dark box into the picture, in place.
 
     Args:

@@ -4,15 +4,12 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from .labels import text_line
-from .style import GAP, HEADER_HEIGHT, MIN_TILE, PAPER
+from .style import GAP, HEADER_HEIGHT, MIN_TILE, PAPER, Image
 
 MAX_TITLE = 72
 """Characters of a title; of a longer one the middle is left out."""
-
-Image = NDArray[np.uint8]
 
 
 def picture_size(shape: tuple[int, ...], tile: int) -> tuple[int, int]:

@@ -6,11 +6,11 @@ from ..evaluation.matching import FOUND_IOU, iou_text
 from ..evaluation.verdict import OUTCOMES, Verdict
 from .colors import neighbor_colors
 from .html_page import Entry, html_page
-from .layout import Image, beside, page, picture_size, resized, titled
+from .layout import beside, page, picture_size, resized, titled
 from .legend import legend
 from .overlay import overlay_masks
 from .sheet import Row
-from .style import Color
+from .style import Color, Image
 
 THUMBNAIL = 480
 """Width in pixels of a picture in the page's table."""

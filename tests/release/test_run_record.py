@@ -5,7 +5,7 @@ import json
 import pytest
 from mmengine.config import ConfigDict
 
-from mmdet_embedmask.release.training_run import evaluates_at, read_run
+from mmdet_embedmask.release.run_record import evaluates_at, read_run
 
 
 def train(step, **others):
