@@ -18,7 +18,7 @@ from ..functional.geometry import POSITION_UNIT
 from ..functional.mask_prediction import MaskRecipe, predict_masks
 from .clocks import Clock, clock_for, milliseconds
 from .devices import peak_allocated
-from .resident_memory import in_new_process, peak_of
+from .resident_memory import in_new_process, peak_of, with_threads
 from .stages import read_masks
 from .turns import take_turns
 
@@ -179,7 +179,7 @@ def mask_stage_memory(stage: MaskStage, threads: int) -> dict[str, int]:
     stages = mask_stages(stage)
     if stage.device != "cpu":
         return {name: mask_peak(make) for name, make in stages.items()}
-    return {name: in_new_process(_peak, stage, name, threads) for name in stages}
+    return {name: in_new_process(with_threads, threads, _peak, stage, name) for name in stages}
 
 
 def mask_peak(make: Callable[[], Any]) -> int:
@@ -192,6 +192,5 @@ def mask_peak(make: Callable[[], Any]) -> int:
     return peak_allocated(partial(make_and_read, make))
 
 
-def _peak(stage: MaskStage, name: str, threads: int) -> int:
-    torch.set_num_threads(threads)
+def _peak(stage: MaskStage, name: str) -> int:
     return peak_of(partial(make_and_read, mask_stages(stage)[name]))

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from .detectors import DetectorSpec, ImageSpec, prepare
-from .resident_memory import in_new_process, peak_resident_memory, reset_peak, resident_memory
+from .resident_memory import (
+    in_new_process,
+    peak_resident_memory,
+    reset_peak,
+    resident_memory,
+    with_threads,
+)
 from .stages import Subject, watched_methods
 
 
@@ -42,13 +48,10 @@ def inference_memory(
         subject = prepare(spec, image, score_thr)
         subject.predict()
         return memory_of(subject)
-    return in_new_process(_measure, spec, image, score_thr, threads)
+    return in_new_process(with_threads, threads, _measure, spec, image, score_thr)
 
 
-def _measure(
-    spec: DetectorSpec, image: ImageSpec, score_thr: float | None, threads: int
-) -> InferenceMemory:
-    torch.set_num_threads(threads)
+def _measure(spec: DetectorSpec, image: ImageSpec, score_thr: float | None) -> InferenceMemory:
     return memory_of(prepare(spec, image, score_thr))
 
 

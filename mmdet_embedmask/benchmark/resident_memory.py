@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import torch
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -73,6 +75,12 @@ def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     context = multiprocessing.get_context("spawn")
     with _environment(MALLOC_SETTINGS), ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *args, **kwargs).result()
+
+
+def with_threads(threads: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function with so many CPU threads of torch, which a new process does not inherit."""
+    torch.set_num_threads(threads)
+    return function(*args, **kwargs)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_json
+from ..run_log import read_scalars, scalar_files
 from .resident_memory import peak_resident_memory
 
 BOX_AP, MASK_AP = "coco/bbox_mAP", "coco/segm_mAP"
@@ -95,8 +96,8 @@ def gpu_memory(work_dir: Path) -> int | None:
 
 def _scalars(work_dir: Path) -> list[dict[str, Any]]:
     """What the newest run below ``work_dir`` has logged."""
-    logs = sorted(work_dir.glob("*/vis_data/scalars.json"))
-    return [json.loads(line) for line in logs[-1].read_text().splitlines()] if logs else []
+    logs = scalar_files(work_dir)
+    return read_scalars(logs[-1]) if logs else []
 
 
 def finished_run(work_dir: Path, options: Sequence[str]) -> dict[str, float] | None:

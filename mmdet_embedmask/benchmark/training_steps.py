@@ -21,7 +21,7 @@ from ..loading import quiet_logger
 from .clocks import Clock, clock_for, milliseconds
 from .detectors import load_detector_config
 from .devices import peak_allocated
-from .resident_memory import in_new_process, peak_of
+from .resident_memory import in_new_process, peak_of, with_threads
 from .turns import take_turns
 
 EXTENTS = (0.05, 0.4)
@@ -208,9 +208,8 @@ def training_memory(spec: TrainingSpec, batch: TrainingBatch, threads: int) -> i
     """
     if spec.device != "cpu":
         return peak_allocated(Trainer(spec, batch).two_steps)
-    return in_new_process(_peak, spec, batch, threads)
+    return in_new_process(with_threads, threads, _peak, spec, batch)
 
 
-def _peak(spec: TrainingSpec, batch: TrainingBatch, threads: int) -> int:
-    torch.set_num_threads(threads)
+def _peak(spec: TrainingSpec, batch: TrainingBatch) -> int:
     return peak_of(Trainer(spec, batch).two_steps)

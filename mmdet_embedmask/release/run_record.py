@@ -8,6 +8,8 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
+from ..run_log import read_scalars, scalar_files
+
 EVALUATED = "coco/"
 """Begins the name of every figure of CocoMetric."""
 
@@ -42,7 +44,7 @@ def read_run(work_dir: Path, iteration: int, metrics: Path | None = None) -> Run
     Raises:
         ValueError: if there is no log, or no evaluation at that iteration.
     """
-    scalars = sorted(work_dir.glob("*/vis_data/scalars.json"))
+    scalars = scalar_files(work_dir)
     if not scalars:
         raise ValueError(
             f"{work_dir} holds no training log (*/vis_data/scalars.json): give the run's folder "
@@ -50,7 +52,7 @@ def read_run(work_dir: Path, iteration: int, metrics: Path | None = None) -> Run
         )
     given = None if metrics is None else read_metrics(metrics)
     for path in reversed(scalars):
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = read_scalars(path)
         found = given or _evaluation_at(lines, iteration)
         trained = any("loss" in line for line in lines)
         log = path.parents[1] / f"{path.parents[1].name}.log"
