@@ -34,6 +34,10 @@ class Objects:
     labels: Sequence[int]
     scores: Sequence[float] | None = None
 
+    def run_lengths(self) -> list[RunLengths]:
+        """The masks in COCO's code."""
+        return [encode_mask(mask) for mask in self.masks]
+
 
 @dataclass(frozen=True)
 class Overlap:
@@ -57,9 +61,7 @@ def overlap(truth: Objects, prediction: Objects) -> Overlap:
         truth: G objects.
         prediction: K objects, masks of the same size.
     """
-    true_masks, masks = (
-        [encode_mask(mask) for mask in objects.masks] for objects in (truth, prediction)
-    )
+    true_masks, masks = truth.run_lengths(), prediction.run_lengths()
     same_class = np.array(truth.labels)[:, None] == np.array(prediction.labels)[None]
     return Overlap(
         mask_ious(true_masks, masks) * same_class,

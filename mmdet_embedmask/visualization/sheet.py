@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 
 from ..evaluation.matching import Objects, mask_ious, match
-from ..functional.run_lengths import encode_mask
 from .labels import LABEL_HEIGHT, draw_labels, text_line
 from .overlay import masks_at, overlay_masks
 from .style import GAP, HEADER_HEIGHT, MIN_TILE, PAPER, Color, Image
@@ -139,15 +138,12 @@ def _label_place(mask: Image) -> tuple[float, float]:
 
 def _prediction_colors(row: Row, true_colors: list[Color]) -> list[Color]:
     """The colour of the true object that a prediction finds first, or a new one."""
-    truth, prediction = (
-        [encode_mask(mask) for mask in objects.masks] for objects in (row.truth, row.prediction)
-    )
-    ious = mask_ious(truth, prediction)
+    ious = mask_ious(row.truth.run_lengths(), row.prediction.run_lengths())
     # More than any IoU, so that earlier predictions choose first.
-    turn = np.arange(len(prediction), 0, -1)
+    turn = np.arange(ious.shape[1], 0, -1)
     matched = match(np.where(ious >= SAME_OBJECT_IOU, turn + ious, 0.0))
     owner = {int(k): color for k, color in zip(matched, true_colors, strict=True)}
-    return [owner.get(k, _color(len(true_colors) + k)) for k in range(len(prediction))]
+    return [owner.get(k, _color(len(true_colors) + k)) for k in range(len(turn))]
 
 
 def _color(index: int) -> Color:
