@@ -48,8 +48,8 @@ def encode_changes(
         K run-length codes, equal to those of `pycocotools.mask.encode`.
 
     Example:
-        >>> first, none = np.array([0, 0]), np.array([1, 1])  # column 1 alone, of three rows
-        >>> (code,) = encode_changes(first, np.array([0, 3]), none, 1, (3, 4))
+        >>> row, column = np.array([0, 3]), np.array([1, 1])  # column 1, from row 0 up to row 3
+        >>> (code,) = encode_changes(np.zeros(2, int), row, column, 1, (3, 4))
         >>> coco_mask.decode(code)[0]
         array([0, 1, 0, 0], dtype=uint8)
     """
@@ -84,7 +84,12 @@ def _closed(positions: NDArray[np.int64], pixels: int) -> NDArray[np.int64]:
 
 
 def encode_mask(mask: NDArray[Any]) -> RunLengths:
-    """Run lengths of a mask (H, W) of any type, counts as bytes."""
+    """Run lengths of a mask (H, W) of any type, counts as bytes.
+
+    Example:
+        >>> encode_mask(np.array([[0, 1], [0, 1]]))["counts"]
+        b'22'
+    """
     code: RunLengths = coco_mask.encode(np.asfortranarray(mask, np.uint8))
     return code
 
@@ -94,6 +99,10 @@ def encode_masks(masks: torch.Tensor | NDArray[Any] | Sequence[Any]) -> list[Run
 
     Args:
         masks: (K, H, W) of any type, or K run lengths of pycocotools.
+
+    Example:
+        >>> encode_masks(torch.tensor([[[0, 1], [0, 1]]]))
+        [{'size': [2, 2], 'counts': '22'}]
     """
     if isinstance(masks, torch.Tensor):
         masks = masks.cpu().numpy()
@@ -118,6 +127,10 @@ def decode_mask(mask: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
 
     Returns:
         (height, width).
+
+    Example:
+        >>> decode_mask(dict(size=[2, 2], counts=[2, 2]), (2, 2))
+        array([[False,  True], [False,  True]])
     """
     if isinstance(mask, np.ndarray):
         return mask.astype(bool)
@@ -144,6 +157,10 @@ def decode_counts(text: str) -> NDArray[np.int64]:
 
     Raises:
         ValueError: if it is no such text.
+
+    Example:
+        >>> decode_counts("22")
+        array([2, 2])
     """
     codes = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8).astype(np.int64) - 48
     last = (codes & 0x20) == 0
