@@ -1,0 +1,37 @@
+"""docs/architecture.md and its picture name files and functions that there are."""
+
+import ast
+import re
+
+import pytest
+from doc_pages import ROOT
+
+PAGE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "architecture.svg"
+STEP = re.compile(r"([\w/]+\.py): ([\w.]+(?:, [\w.]+)*)")
+
+
+def steps(path):
+    """(file, name) of every step that a page or picture names."""
+    found = STEP.findall(path.read_text(encoding="utf-8"))
+    return [(file, name) for file, names in found for name in names.split(", ")]
+
+
+def defined(path):
+    """Functions, classes and their methods, as Class.method."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            names |= {f"{node.name}.{f.name}" for f in node.body if isinstance(f, ast.FunctionDef)}
+    return names
+
+
+@pytest.mark.parametrize("file, name", sorted({*steps(PAGE), *steps(PICTURE)}))
+def test_every_step_is_there(file, name):
+    assert name in defined(ROOT / "mmdet_embedmask" / file)
+
+
+def test_the_picture_has_both_ways():
+    assert len(steps(PICTURE)) == 3 + 9 + 9
+    assert all(f">{way}<" in PICTURE.read_text() for way in ("Training", "Inference"))
