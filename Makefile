@@ -59,9 +59,14 @@ test-slow: $(INSTALLED)
 test-install: $(INSTALLED)
 	$(BIN)/python -m pytest -m install tests/packaging
 
+# On a GPU mmcv-lite's NMS and RoIAlign are torchvision's, of which PyPI has no build for a CPU.
+$(VENV)/.torchvision: $(INSTALLED)
+	$(BIN)/pip install $(PIP_ARGS) "$(TORCH)" torchvision
+	touch $@
+
 # The report is written whether or not every test passes.
 gpu: export PYTHONPATH := $(CURDIR):$(GPU_PATH):$(PYTHONPATH)
-gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(INSTALLED))
+gpu: $(if $(filter $(BIN)/python,$(GPU_PYTHON)),$(if $(filter cpu,$(DEVICE)),$(INSTALLED),$(VENV)/.torchvision))
 	@status=0; set -x; \
 	$(GPU_PYTHON) -m pytest tests/gpu $(if $(filter cpu,$(DEVICE)),-k pretended,-m gpu) || status=1; \
 	$(GPU_PYTHON) tools/gpu_report.py --device $(DEVICE) $(if $(filter cpu,$(DEVICE)),--small) \

@@ -114,3 +114,5 @@ def test_the_makefiles_target(settings, python, arguments, installs):
     (line,) = (line for line in planned.splitlines() if "gpu_report.py" in line)
     assert f"{python} tools/gpu_report.py {arguments}" in " ".join(line.split())
     assert ("pip install" in planned) == installs
+    # Where there is no GPU there is no torchvision either.
+    assert ("torchvision" in planned) == (installs and "DEVICE=cpu" not in settings)
