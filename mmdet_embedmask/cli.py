@@ -1,7 +1,6 @@
 """What several tools share: how their parsers open, common arguments, and checks of them.
 
-A check leaves with exit code 2 and an error that names the cause. Nothing here loads MMDetection's
-data sets or a model: a wrong argument is told at once.
+A check leaves with exit code 2 and an error that names the cause, before any work is done.
 """
 
 import argparse
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
+
+from .loading import is_embed_mask
 
 
 def tool_parser(doc: str | None) -> argparse.ArgumentParser:
@@ -74,10 +75,19 @@ def check_files(parser: argparse.ArgumentParser, paths: Iterable[Path | None]) -
             parser.error(f"{path} is not a file")
 
 
-def check_output_folder(parser: argparse.ArgumentParser, path: Path | None) -> None:
-    """Leave with an error if results cannot go into a folder of that name; None: into none."""
+def check_output_folder(
+    parser: argparse.ArgumentParser, path: Path | None, option: str = ""
+) -> None:
+    """Leave with an error if results cannot go into a folder of that name.
+
+    Args:
+        parser: of the tool; reports errors.
+        path: of the folder; None: nothing is written.
+        option: that gives it; empty for a positional argument.
+    """
     if path is not None and path.exists() and not path.is_dir():
-        parser.error(f"{path} is a file, but must be a folder to write into")
+        named = f"{option} {path}".strip()
+        parser.error(f"{named} is a file, but must be a folder to write into")
 
 
 def check_counts(
@@ -111,9 +121,6 @@ def check_score_thr(parser: argparse.ArgumentParser, args: argparse.Namespace) -
 
 def check_embed_mask(parser: argparse.ArgumentParser, config: Config) -> None:
     """Leave with an error if the config's model has no embeddings to look at."""
-    # Imports MMDetection: not before the arguments are right.
-    from .loading import is_embed_mask
-
     if not is_embed_mask(config):
         parser.error(
             f"the config's model is {config.model.type}: this tool looks inside EmbedMask alone"

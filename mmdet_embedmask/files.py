@@ -1,4 +1,4 @@
-"""Files that the tools write: whole or not at all."""
+"""Files and folders that are written whole or not at all, their names and digests."""
 
 import hashlib
 import io

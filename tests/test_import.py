@@ -1,5 +1,6 @@
 """Importing the package leaves MMDetection's other models, and what they are built of, alone."""
 
+import ast
 import json
 import os
 import subprocess
@@ -147,3 +148,22 @@ def test_mmdetections_own_data_sets_and_metrics_give_what_they_gave(told):
     assert told["before"]["labels"] == [0, 1] and told["before"]["cat_ids"] == [1, 2]
     assert told["before"]["results"]["coco/bbox_mAP"] == 0.5
     assert told["after"] == told["before"]
+
+
+ROOMS_BELOW = {
+    "functional": {"functional"},
+    "layers": {"functional", "layers"},
+    "heads": {"functional", "layers", "heads", "options"},
+}
+"""What the files of each of these rooms import of the package."""
+
+
+@pytest.mark.parametrize("room", ROOMS_BELOW)
+def test_imports_point_downwards(room):
+    package = ROOT / "mmdet_embedmask"
+    for path in (package / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                base = path.parents[node.level - 1].relative_to(package).parts
+                target = (*base, *(node.module or "").split("."))[0]
+                assert target in ROOMS_BELOW[room], (path, target)

@@ -91,7 +91,7 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     cli.check_counts(parser, args, dict(runs=1, warmup=0, threads=1, instances=0, batch=1))
     if min(args.original_size or (1,)) < 1:
         parser.error(f"--original-size {args.original_size}: take at least 1")
-    cli.check_output_folder(parser, args.out)
+    cli.check_output_folder(parser, args.out, "--out")
 
 
 def read_specs(args: argparse.Namespace) -> tuple[list[DetectorSpec], ImageSpec]:

@@ -36,7 +36,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=[*PARTS], help="(all)")
     args = parser.parse_args(argv)
-    cli.check_output_folder(parser, args.out)
+    cli.check_output_folder(parser, args.out, "--out")
     return args
 
 

@@ -44,7 +44,7 @@ def parse_args(
     cli.check_counts(parser, args, dict(batch_size=1))
     if args.no_overlays and args.no_json:
         parser.error("--no-overlays and --no-json leave nothing to write: drop one of them")
-    cli.check_output_folder(parser, args.out)
+    cli.check_output_folder(parser, args.out, "--out")
     try:
         paths = expand_inputs(args.inputs, args.recursive, exclude=args.out)
     except (ValueError, OSError) as error:

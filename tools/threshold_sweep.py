@@ -39,7 +39,7 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, C
     cli.add_cfg_options(parser)
     args = parser.parse_args(argv)
     cli.check_files(parser, [args.config, args.checkpoint])
-    cli.check_output_folder(parser, args.out)
+    cli.check_output_folder(parser, args.out, "--out")
     try:
         args.thresholds = check_thresholds(args.thresholds or default_thresholds())
     except ValueError as error:

@@ -1,1 +1,1 @@
-"""Data in COCO's format: made (shapes, labelme), loaded with labels by name, and checked."""
+"""Data in COCO's format: made (shapes, labelme) and loaded with labels by name."""

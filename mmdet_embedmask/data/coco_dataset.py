@@ -54,7 +54,7 @@ class CocoDatasetByName(CocoDataset):
 
     COCOAPI = CocoByName
     LABELS_BY_NAME = True
-    """Whether labels follow names, for `dataset_check`."""
+    """Whether labels follow names, for `checks.dataset`."""
 
     def full_init(self) -> None:
         """Load, and look for the cause where that fails.

@@ -121,9 +121,10 @@ def coupled_logits(
         (K, 2h, 2w) logits.
 
     Example:
-        >>> pixels, proposal = torch.zeros(2, 4, 4), torch.zeros(1, 2)
-        >>> coupled_logits(pixels, proposal, torch.ones(1, 2)).shape
-        torch.Size([1, 8, 8])
+        >>> pixels, proposal = torch.ones(1, 4, 4), torch.zeros(1, 1)
+        >>> logits = coupled_logits(pixels, proposal, torch.tensor([[math.log(2)]]))
+        >>> logits.shape, logits[0, 0, 0].round()  # a probability of 1/2 everywhere
+        (torch.Size([1, 8, 8]), tensor(0.))
     """
     if upsample == "embedding":
         pixel_embedding = upsample_bilinear(pixel_embedding)
@@ -185,7 +186,7 @@ def upsampled_mask_logit(distance: Tensor, aligned: bool = False) -> Tensor:
         (K, 2h, 2w) logits, equal to the logit of the resized ``exp(-d)`` in exact arithmetic.
 
     Example:
-        >>> near = torch.full((1, 2, 2), 1e-5)  # exp(-d) is 0.99999, of which float32 keeps no more
+        >>> near = torch.full((1, 2, 2), 1e-5)  # torch.logit(exp(-d)) would be 11.5116, by rounding
         >>> upsampled_mask_logit(near)[0, 0, 0]
         tensor(11.5129)
     """

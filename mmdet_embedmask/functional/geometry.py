@@ -1,4 +1,4 @@
-"""Strides, units and positions of the maps, each number once; and from maps to points.
+"""Strides, units and positions of the maps, each number in one place; maps as lists of points.
 
 Points are in MMDetection's order: levels ascending, then row by row.
 """

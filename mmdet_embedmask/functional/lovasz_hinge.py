@@ -22,7 +22,8 @@ def lovasz_hinge(logits: Tensor, targets: Tensor) -> Tensor:
         >>> targets = torch.tensor([[True, True, False, False]])
         >>> lovasz_hinge(torch.tensor([[2.0, 2.0, -2.0, -2.0]]), targets)  # all right, by a margin
         tensor([0.])
-        >>> lovasz_hinge(torch.tensor([[2.0, -1.0, -2.0, -2.0]]), targets)  # error 2, IoU 1 - 1/2
+        >>> one_wrong = torch.tensor([[2.0, -1.0, -2.0, -2.0]])  # by 2, which halves the IoU
+        >>> lovasz_hinge(one_wrong, targets)
         tensor([1.])
     """
     logits, targets = logits.flatten(1), targets.flatten(1)

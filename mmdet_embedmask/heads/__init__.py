@@ -1,4 +1,4 @@
-"""The heads: proposals, on FCOS or on ATSS, and pixels."""
+"""The heads: proposals, on FCOS or on ATSS, and pixels, with their semantic branch."""
 
 from .embed_mask_atss_head import EmbedMaskATSSHead
 from .embed_mask_head import EmbedMaskHead

@@ -1,4 +1,4 @@
-"""Opens the images to draw: a folder, one file, a COCO file, or the config's own data."""
+"""Images and classes by name: a folder, one file, a COCO file, or the config's own data."""
 
 from pathlib import Path
 from typing import Any

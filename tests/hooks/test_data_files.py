@@ -19,7 +19,7 @@ from mmdet.datasets import CocoDataset
 from mmdet.evaluation import CocoMetric
 
 from mmdet_embedmask import CocoDatasetByName, CocoMetricByName
-from mmdet_embedmask.checks import dataset as dataset_check
+from mmdet_embedmask.checks import dataset as dataset_checks
 from mmdet_embedmask.checks.dataset import dataset_name, dataset_problems
 from mmdet_embedmask.checks.problems import raise_errors
 from mmdet_embedmask.hooks.data_files import (
@@ -95,7 +95,7 @@ class Group:
         self.size, self.place = size, threading.local()
         self.barrier, self.values = threading.Barrier(size, timeout=30), [None] * size
         for name in ("get_dist_info", "broadcast_object_list", "all_gather_object"):
-            monkeypatch.setattr(dataset_check, name, getattr(self, name))
+            monkeypatch.setattr(dataset_checks, name, getattr(self, name))
 
     def get_dist_info(self):
         return self.place.rank, self.size
@@ -138,7 +138,7 @@ def test_each_process_reads_its_share_of_the_images_and_all_learn_the_same(
         alone.value
     )
     group, read, files = Group(size, monkeypatch), [0] * size, [0] * size
-    images, annotations = dataset_check.image_problems, dataset_check.annotation_problems
+    images, annotations = dataset_checks.image_problems, dataset_checks.annotation_problems
 
     def image_problems(dataset, use, indices):
         read[group.place.rank] += len(indices)
@@ -148,8 +148,8 @@ def test_each_process_reads_its_share_of_the_images_and_all_learn_the_same(
         files[group.place.rank] += 1
         return annotations(dataset, use)
 
-    monkeypatch.setattr(dataset_check, "image_problems", image_problems)
-    monkeypatch.setattr(dataset_check, "annotation_problems", annotation_problems)
+    monkeypatch.setattr(dataset_checks, "image_problems", image_problems)
+    monkeypatch.setattr(dataset_checks, "annotation_problems", annotation_problems)
     errors = group.run(lambda rank: check_data_files([datasets[rank]], "val", check_images=True))
     assert errors == [f"ValueError: {alone.value}"] * size
     assert read == shares and files == [1] + [0] * (size - 1)

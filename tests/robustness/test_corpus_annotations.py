@@ -1,6 +1,6 @@
 """Faulty and unusual annotation files, from the file to the loss: the tables name all cases.
 
-The check's every message has its own test in tests/data/test_annotation_check.py; here whole runs
+The check's every message has its own test in tests/checks/test_annotation_file.py; here whole runs
 are refused, or train on what the file says.
 """
 

@@ -1,5 +1,6 @@
 # A proposal head on ATSS instead of FCOS, of COCO's classes. A config takes it as its model's
 # bbox_head, with _delete_=True, and atss_train_cfg as its train_cfg.
+# They are copied when a config is read: change its model, not these.
 atss_bbox_head = dict(
     type="EmbedMaskATSSHead",
     num_classes=80,

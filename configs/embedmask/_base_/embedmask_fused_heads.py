@@ -1,5 +1,6 @@
 # What Table 2's system sets beyond Table 1's; every line also works alone. A config takes these as
 # its model's bbox_head, mask_head (with the classes of its semantic branch) and test_cfg.
+# They are copied when a config is read: change its model, not these.
 fused_bbox_head = dict(
     sample_in_mask=False,
     sampling_center="mask",
