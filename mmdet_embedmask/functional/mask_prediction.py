@@ -8,8 +8,8 @@ border crosses are computed (`mask_tiles`): the same masks, in a fraction of tim
 Memory beyond the result does not grow with the number of instances, nor with the size of the
 original image: about 40 bytes for each of MAX_CELLS cells, MAX_TILE_BYTES, and what coupling needs
 of the pixels (four times the pixel embedding). Run lengths need about 100 bytes more for each pixel
-at which one of the masks that are coupled at once changes. A GPU takes larger parts, and twice the
-memory of its tiles, as each pixel of them is written by its own index there.
+at which one of the masks that are coupled at once changes. A GPU takes larger parts, and up to
+three times the memory of its tiles, as each pixel of them is written by its own index there.
 """
 
 import math

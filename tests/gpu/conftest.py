@@ -27,11 +27,9 @@ class Gpu:
 
     Args:
         counted: inside, every wait of the host for the GPU is noted in the list.
-        is_real: whether it is one.
     """
 
     counted: Callable[[], AbstractContextManager[list[str]]]
-    is_real: bool
 
 
 @pytest.fixture
@@ -42,12 +40,12 @@ def real_gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
         pytest.exit("torch finds no CUDA device here: take make gpu DEVICE=cpu", returncode=1)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
-    return Gpu(counted_waits, is_real=True)
+    return Gpu(counted_waits)
 
 
 @pytest.fixture
 def pretended_gpu() -> Iterator[Gpu]:
-    """None of both: see `pretend_gpu`."""
+    """A device that is none: see `pretend_gpu`."""
     if not install_mmcv_ops():
         pytest.skip("compiled MMCV is installed here: what is compiled knows real tensors alone")
 
@@ -57,10 +55,10 @@ def pretended_gpu() -> Iterator[Gpu]:
         yield waits
 
     with pretend_gpu() as waits:
-        yield Gpu(counted, is_real=False)
+        yield Gpu(counted)
 
 
 @pytest.fixture(params=["pretended", pytest.param("real", marks=pytest.mark.gpu)])
 def gpu(request: pytest.FixtureRequest) -> Gpu:
-    """Both, one after the other: 'cuda' is a device."""
+    """Either, in a test of its own: 'cuda' is a device."""
     return request.getfixturevalue(f"{request.param}_gpu")
