@@ -39,6 +39,7 @@ class EmbedMask(SingleStageInstanceSegmentor):
         neck: ConfigDict,
         bbox_head: ConfigDict,
         mask_head: ConfigDict,
+        *,
         train_cfg: ConfigDict | None = None,
         test_cfg: ConfigDict | None = None,
         data_preprocessor: ConfigDict | None = None,

@@ -8,8 +8,8 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from .embed_mask import EmbedMask
-from .functional.mask_prediction import MaskRecipe, masks_at_mask_stride
-from .functional.resize import MaskResize
+from .functional.mask_prediction import masks_at_mask_stride
+from .functional.resize import ResizeMode
 from .heads.detections import exclusive_boxes
 
 
@@ -40,7 +40,7 @@ class InspectedImage:
     bboxes: Tensor
     scores: Tensor
     labels: Tensor
-    mask_resize: MaskResize
+    mask_resize: ResizeMode
     inclusive_boxes: bool
     spatial_aware_dim: int
     meta: dict[str, Any]
@@ -51,9 +51,10 @@ class InspectedImage:
             self.probability,
             self.meta["img_shape"][:2],
             self.meta["ori_shape"][:2] if size is None else size,
-            MaskRecipe(mask_thr, resize=self.mask_resize),
+            mask_thr=mask_thr,
+            resize=self.mask_resize,
         )
-        return cast(Tensor, masks)  # by the recipe's format
+        return cast(Tensor, masks)  # by the default format
 
     def original_bboxes(self) -> Tensor:
         """Boxes (K, 4) in pixels of the original image."""

@@ -1,13 +1,15 @@
 """The Lovasz hinge as a loss module of MMDetection, which has none."""
 
+from typing import Literal, get_args
+
 from mmdet.models.losses.utils import weight_reduce_loss
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from .functional.lovasz_hinge import lovasz_hinge
+from .functional.mask_loss import lovasz_hinge
 from .options import check_option
 
-REDUCTIONS = ("none", "mean", "sum")
+Reduction = Literal["none", "mean", "sum"]
 
 
 @MODELS.register_module()
@@ -25,9 +27,9 @@ class LovaszHingeLoss(nn.Module):
         tensor(0.5000)
     """
 
-    def __init__(self, reduction: str = "mean", loss_weight: float = 1.0) -> None:
+    def __init__(self, reduction: Reduction = "mean", loss_weight: float = 1.0) -> None:
         super().__init__()
-        self.reduction = check_option("LovaszHingeLoss.reduction", reduction, REDUCTIONS)
+        self.reduction = check_option("LovaszHingeLoss.reduction", reduction, get_args(Reduction))
         self.loss_weight = loss_weight
 
     def forward(
@@ -36,7 +38,7 @@ class LovaszHingeLoss(nn.Module):
         target: Tensor,
         weight: Tensor | None = None,
         avg_factor: float | None = None,
-        reduction_override: str | None = None,
+        reduction_override: Reduction | None = None,
     ) -> Tensor:
         """Compute the loss; the arguments are those of every loss in MMDetection.
 
@@ -55,7 +57,7 @@ class LovaszHingeLoss(nn.Module):
         """
         reduction = self.reduction
         if reduction_override is not None:
-            reduction = check_option("reduction_override", reduction_override, REDUCTIONS)
+            reduction = check_option("reduction_override", reduction_override, get_args(Reduction))
         loss = lovasz_hinge(pred, target.bool())
         reduced: Tensor = weight_reduce_loss(loss, weight, reduction, avg_factor)
         return self.loss_weight * reduced

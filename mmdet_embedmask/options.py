@@ -1,30 +1,50 @@
 """Checks of what users configure and feed; every message names both sides and the cure."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
-from .functional.geometry import SPATIAL_AWARE_DIM
+from .functional.geometry import PIXEL_STRIDE, SPATIAL_AWARE_DIM
 from .functional.mask_prediction import MaskFormat
-from .functional.resize import MaskResize
+from .functional.resize import ResizeMode
 
 T = TypeVar("T")
 
 REQUIRED_TEST_CFG = ("nms_pre", "score_thr", "nms", "max_per_img", "mask_thr")
-OPTIONAL_TEST_CFG = (
-    "min_bbox_size",
-    "score",
-    "clip_boxes",
-    "inclusive_boxes",
-    "crop_to_box",
-    "mask_resize",
-    "mask_format",
+
+Embedding = Literal["both", "spatial_aware", "spatial_free", "coord_conv"]
+"""What an embedding is made of (paper Table 3): both parts, one part alone, or both predicted from
+coordinates as two more input channels instead of having the position added."""
+
+Tower = Literal["plain", "fused"]
+"""Of the pixel embedding: on P3, or on P3 to P5 (paper Table 2)."""
+
+SamplingCenter = Literal["box", "mask"]
+"""Positives lie around the middle of the box (plain) or the centroid of the mask (fused)."""
+
+MaskProposals = Literal["best", "all"]
+"""Which positives learn a mask: of each instance the one whose predicted box fits best (plain), or
+all of them (fused)."""
+
+MaskLossMean = Literal["images", "proposals"]
+"""The mask loss is the mean over images of the mean over an image's proposals (plain), or the mean
+over all proposals (fused)."""
+
+Score = Literal["product", "sqrt"]
+"""Of a detection: class times center-ness probability (plain), or its root (fused)."""
+
+ClipBoxes = Literal["before_nms", "after_nms"]
+"""When boxes are clipped to the image: before overlaps are suppressed (plain) or after (fused)."""
+
+OPTIONAL_TEST_CFG: dict[str, tuple[Any, ...]] = dict(
+    min_bbox_size=(),
+    score=get_args(Score),
+    clip_boxes=get_args(ClipBoxes),
+    inclusive_boxes=(True, False),
+    crop_to_box=(True, False),
+    mask_resize=get_args(ResizeMode),
+    mask_format=get_args(MaskFormat),
 )
-MASK_RESIZES = get_args(MaskResize)
-MASK_FORMATS = get_args(MaskFormat)
-CLIP_BOXES = ("before_nms", "after_nms")
-"""When boxes are clipped to the image: Table 1 before overlaps are suppressed, Table 2 after."""
-SCORES = ("product", "sqrt")
-"""Score of a detection: class times center-ness probability (Table 1) or its root (Table 2)."""
+"""What each may be, the default first; nothing: any number."""
 
 
 def check_option(name: str, value: T, options: Sequence[T]) -> T:
@@ -82,7 +102,7 @@ def check_test_cfg(test_cfg: dict[str, Any]) -> None:
         ValueError: for an unknown key, a missing setting, a threshold outside (0, 1) or a count
             below 1.
     """
-    known = REQUIRED_TEST_CFG + OPTIONAL_TEST_CFG
+    known = (*REQUIRED_TEST_CFG, *OPTIONAL_TEST_CFG)
     if unknown := set(test_cfg) - set(known):
         raise ValueError(f"test_cfg has unknown keys {sorted(unknown)}: choose from {known}")
     if missing := set(REQUIRED_TEST_CFG) - set(test_cfg):
@@ -96,12 +116,9 @@ def check_test_cfg(test_cfg: dict[str, Any]) -> None:
             f"test_cfg.mask_thr={mask_thr!r} must be a probability between 0 and 1 (the paper "
             "takes 0.52 for R-50 and 0.53 for R-101)"
         )
-    check_option("test_cfg.mask_resize", test_cfg.get("mask_resize", MASK_RESIZES[0]), MASK_RESIZES)
-    check_option("test_cfg.mask_format", test_cfg.get("mask_format", MASK_FORMATS[0]), MASK_FORMATS)
-    check_option("test_cfg.clip_boxes", test_cfg.get("clip_boxes", CLIP_BOXES[0]), CLIP_BOXES)
-    for name in ("crop_to_box", "inclusive_boxes"):
-        check_option(f"test_cfg.{name}", test_cfg.get(name, False), (True, False))
-    check_option("test_cfg.score", test_cfg.get("score", SCORES[0]), SCORES)
+    for name, options in OPTIONAL_TEST_CFG.items():
+        if options and name in test_cfg:
+            check_option(f"test_cfg.{name}", test_cfg[name], options)
 
 
 def check_heads_agree(bbox_head: Any, mask_head: Any) -> None:
@@ -109,7 +126,7 @@ def check_heads_agree(bbox_head: Any, mask_head: Any) -> None:
 
     Args:
         bbox_head: has ``embed_dim``, ``embedding``, ``num_classes`` and ``level_strides``.
-        mask_head: has ``embed_dim``, ``embedding``, ``stride`` and ``semantic_branch``.
+        mask_head: has ``embed_dim``, ``embedding`` and ``semantic_branch``.
 
     Raises:
         ValueError: if they differ in embedding channels or parts, in the stride of the finest level
@@ -122,11 +139,11 @@ def check_heads_agree(bbox_head: Any, mask_head: Any) -> None:
                 f"{getattr(mask_head, name)!r} differ: proposals and pixels are compared channel "
                 "by channel, set both to the same"
             )
-    if bbox_head.level_strides[0] != mask_head.stride:
+    if bbox_head.level_strides[0] != PIXEL_STRIDE:
         raise ValueError(
-            f"bbox_head's finest stride is {bbox_head.level_strides[0]} and mask_head.stride="
-            f"{mask_head.stride}: the pixel head reads the finest level of the neck, set both to "
-            "its stride"
+            f"bbox_head's finest stride is {bbox_head.level_strides[0]}, but pixels are embedded "
+            f"on P3, of stride {PIXEL_STRIDE}: let the neck begin there (start_level=1 of a "
+            "ResNet's four levels) and the strides of bbox_head too"
         )
     branch = mask_head.semantic_branch
     if branch is not None and branch.num_classes != bbox_head.num_classes:
@@ -136,21 +153,20 @@ def check_heads_agree(bbox_head: Any, mask_head: Any) -> None:
         )
 
 
-def check_pad_divisor(pad_size_divisor: int | None, stride: int) -> None:
+def check_pad_divisor(pad_size_divisor: int | None) -> None:
     """Check that images are padded to whole cells of the pixel embedding.
 
     Args:
         pad_size_divisor: of the data preprocessor; None if it has none.
-        stride: of the pixel head.
 
     Raises:
         ValueError: if they are not.
     """
-    if pad_size_divisor is not None and pad_size_divisor % stride:
+    if pad_size_divisor is not None and pad_size_divisor % PIXEL_STRIDE:
         raise ValueError(
             f"data_preprocessor.pad_size_divisor={pad_size_divisor} is not a multiple of "
-            f"mask_head.stride={stride}, so masks and pixel embeddings would not meet: set "
-            "data_preprocessor.pad_size_divisor=32"
+            f"{PIXEL_STRIDE}, the stride of the pixel embedding, so that masks and embeddings "
+            "would not meet: set data_preprocessor.pad_size_divisor=32"
         )
 
 

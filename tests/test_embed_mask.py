@@ -175,7 +175,7 @@ def test_tensor_mode_needs_no_ground_truth():
         ),
         (
             dict(bbox_head=dict(strides=[4, 8, 16, 32, 64])),
-            "finest stride is 4 and mask_head.stride=8",
+            "finest stride is 4, but pixels are embedded on P3, of stride 8",
         ),
         (
             dict(bbox_head=dict(embedding="spatial_free")),

@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 
-from mmdet_embedmask.functional.lovasz_hinge import lovasz_hinge
+from mmdet_embedmask.functional.mask_loss import lovasz_hinge
 from mmdet_embedmask.losses import LovaszHingeLoss
 
 LOGITS = torch.tensor([[[0.3, -2.0]], [[1.7, 0.2]], [[-0.4, 0.9]]])

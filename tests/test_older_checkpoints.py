@@ -47,5 +47,5 @@ def test_what_is_saved_now_says_its_version():
 def test_only_older_weights_are_renamed(version, names):
     state = {"h.w": torch.zeros(1), "other.w": torch.zeros(1)}
     metadata = {} if version is None else dict(version=version)
-    rename_older(state, "h.", metadata, 2, {"w": "new.w"})
+    rename_older(state, "h.", metadata, version=2, renamed={"w": "new.w"})
     assert sorted(state) == sorted([*names, "other.w"])

@@ -17,8 +17,8 @@ def test_good_values_pass():
     assert check_embed_dim(3) == 3
     assert check_positive("prior_margin", 0.5) == 0.5
     check_test_cfg(GOOD_TEST_CFG | dict(crop_to_box=True, min_bbox_size=0))
-    check_pad_divisor(32, 8)
-    check_pad_divisor(None, 8)
+    check_pad_divisor(32)
+    check_pad_divisor(None)
     check_num_classes(2, ("a", "b"), "CocoDataset")
 
 
@@ -72,4 +72,4 @@ def test_classes_that_differ_name_both_sides_and_the_cure():
 
 def test_padding_that_the_stride_does_not_divide():
     with pytest.raises(ValueError, match="pad_size_divisor=1 is not a multiple.*=32"):
-        check_pad_divisor(1, 8)
+        check_pad_divisor(1)

@@ -14,7 +14,7 @@ from golden_table1 import PADDED, STRIDES, build_heads, ground_truth, levels, me
 
 from mmdet_embedmask.functional.coupling import coupled_probabilities, squared_distance
 from mmdet_embedmask.functional.geometry import cell_positions
-from mmdet_embedmask.functional.lovasz_hinge import lovasz_hinge
+from mmdet_embedmask.functional.mask_loss import lovasz_hinge
 from mmdet_embedmask.functional.mask_targets import mask_stride_targets
 from mmdet_embedmask.heads import embed_mask_head
 
@@ -145,9 +145,9 @@ class Replay:
 
     def mask_loss(self):
         self.positives = self.bbox_head.get_positive_infos()
-        return self.mask_head.loss_by_feat(self.pixels, self.truth, metas(), self.positives)[
-            "loss_mask"
-        ]
+        return self.mask_head.loss_by_feat(
+            self.pixels, self.truth, metas(), self.positives, finest_level=None
+        )["loss_mask"]
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_assignment(replay, golden_loss, variant, monkeypatch):
     monkeypatch.setattr(
         embed_mask_head,
         "assign_points",
-        lambda *args: replay_inds.append(assign(*args)) or replay_inds[-1],
+        lambda *args, **options: replay_inds.append(assign(*args, **options)) or replay_inds[-1],
     )
     replayed = replay(variant, F64)
     for image, gt_inds in enumerate(replay_inds):
@@ -302,7 +302,7 @@ def test_mask_targets_probabilities_and_per_instance_losses(replay, golden_loss)
         expected = np.unpackbits(packed, axis=-1)[..., : PADDED[1] // 4].astype(bool)
         assert np.array_equal(targets.numpy(), expected)
         coupled = replayed.pixels[image], proposals.proposal_embeddings, proposals.proposal_margins
-        probability = coupled_probabilities(*coupled, "embedding")
+        probability = coupled_probabilities(*coupled, upsample="embedding")
         assert_near(sampled(probability), golden_loss[f"base/mask_prob_stride4/{image}"], 1e-10)
         losses = lovasz_hinge(probability.logit(), targets)
         assert_near(losses, golden_loss[f"base/mask_loss_per_instance/{image}"], 1e-9)

@@ -15,7 +15,6 @@ from golden_weights import golden_weights
 
 from mmdet_embedmask.functional.geometry import POSITION_UNIT, cell_positions
 from mmdet_embedmask.functional.mask_targets import semantic_targets
-from mmdet_embedmask.heads.ground_truth import ground_truth_masks
 
 # The figures are float64; float32 deviates by up to 5e-6 (their README), and sums of it by more.
 PRECISIONS = [(torch.float64, 1e-10), (torch.float32, 5e-5)]
@@ -24,6 +23,10 @@ precisions = pytest.mark.parametrize("dtype, tolerance", PRECISIONS, ids=["float
 
 def near_maps(ours, theirs, tolerance):
     close(sampled(ours), theirs, tolerance)
+
+
+def masks_of(instances):
+    return torch.from_numpy(instances.masks.masks)
 
 
 def close(ours, theirs, tolerance):
@@ -80,7 +83,7 @@ def test_proposal_branch(golden_table2, variant, dtype, tolerance):
 
 def test_semantic_targets(golden_table2):
     for image, instances in enumerate(ground_truth(golden_table2)):
-        ours = semantic_targets(ground_truth_masks(instances), instances.labels, NUM_CLASSES)
+        ours = semantic_targets(masks_of(instances), instances.labels, NUM_CLASSES)
         theirs = torch.from_numpy(golden_table2["train/sem_target"][image]) - 1
         assert torch.equal(ours.where(ours < NUM_CLASSES, -1), theirs)
 
@@ -92,5 +95,5 @@ def test_semantic_logits_and_loss(golden_table2, dtype, tolerance):
     near_maps(branch(p3), golden_table2["train/sem_logits"], tolerance)
     branch = build_pixel_head(golden_table2, dtype).semantic_branch.train()
     truth = ground_truth(golden_table2)
-    loss = branch.loss(p3, [ground_truth_masks(gt) for gt in truth], [gt.labels for gt in truth])
+    loss = branch.loss(p3, [masks_of(gt) for gt in truth], [gt.labels for gt in truth])
     close(loss, golden_table2["train/loss_sem"], tolerance)

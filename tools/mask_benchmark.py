@@ -19,7 +19,7 @@ from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.devices import add_device_option, device_name
 from mmdet_embedmask.benchmark.mask_stage import MaskStage, mask_stage_memory, time_mask_stages
 from mmdet_embedmask.files import write_json
-from mmdet_embedmask.functional.mask_prediction import MaskRecipe
+from mmdet_embedmask.functional.dense_masks import MaskRecipe
 from mmdet_embedmask.tables import markdown_table
 
 
@@ -59,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
-    resizes = ("aligned", "aligned") if args.aligned else ("probability", "bilinear")
-    recipe = MaskRecipe(0.5, *resizes, args.crop_to_box)
+    mode = "aligned" if args.aligned else "bilinear"
+    recipe = MaskRecipe(0.5, upsample_mode=mode, resize=mode, crop_to_box=args.crop_to_box)
     size, original = tuple(args.size), tuple(args.original_size or args.size)
     stage = MaskStage(args.instances, args.area, size, original, recipe, args.device)
     times = time_mask_stages(stage, args.runs, args.warmup)

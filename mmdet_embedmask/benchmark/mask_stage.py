@@ -1,9 +1,9 @@
 """The mask stage alone, on objects of a chosen size: from the pixel tower's output to masks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from mmdet.registry import MODELS
@@ -13,14 +13,16 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from torch import Tensor
 
-from ..functional.dense_masks import dense_masks
+from ..functional.dense_masks import MaskRecipe, dense_masks
 from ..functional.geometry import POSITION_UNIT
-from ..functional.mask_prediction import MaskRecipe, predict_masks
+from ..functional.mask_prediction import predict_masks
 from .clocks import Clock, clock_for, milliseconds
 from .devices import peak_allocated
 from .resident_memory import in_new_process, peak_of, with_threads
 from .stages import read_masks
 from .turns import take_turns
+
+T = TypeVar("T")
 
 FLOOR = "writing the output"
 """Nothing but masks of the result's shape, allocated and filled: no mask stage of bitmaps can take
@@ -80,16 +82,19 @@ def mask_stages(stage: MaskStage) -> dict[str, Callable[[], Any]]:
 
     Run lengths are on the CPU, as all who use them read them there.
     """
-    inputs = (*stage.embeddings(), stage.img_shape, stage.size)
-    run_lengths = replace(stage.recipe, mask_format="rle")
+    inputs = stage.embeddings()
+
+    def of_stage(masks_of: Callable[..., T]) -> Callable[..., T]:
+        shapes = dict(img_shape=stage.img_shape, size=stage.size)
+        return partial(masks_of, *inputs, **shapes, recipe=stage.recipe)
+
+    predict, dense = of_stage(predict_masks), of_stage(dense_masks)
     condinst = _condinst(stage)
     return {
-        "EmbedMask": lambda: predict_masks(*inputs, stage.recipe),
-        "EmbedMask, run lengths": lambda: predict_masks(*inputs, run_lengths),
-        "dense definition": lambda: dense_masks(*inputs, stage.recipe),
-        "dense definition, encoded": lambda: encode_mask_results(
-            dense_masks(*inputs, stage.recipe).cpu().numpy()
-        ),
+        "EmbedMask": predict,
+        "EmbedMask, run lengths": partial(predict, mask_format="rle"),
+        "dense definition": dense,
+        "dense definition, encoded": lambda: encode_mask_results(dense().cpu().numpy()),
         "CondInst": condinst,
         "CondInst, encoded": lambda: encode_mask_results(condinst().cpu().numpy()),
     }

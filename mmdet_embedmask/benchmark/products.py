@@ -181,12 +181,12 @@ def border_tiles(stage: MaskStage) -> Factors:
     probability = mask_probability(squared_distance(*embeddings))
     cells = probability.shape[1:]
     matrices = [
-        resize_matrix(n, "bilinear", recipe.resize, inside, size)
+        resize_matrix(n, recipe.upsample_mode, recipe.resize, inside=inside, size=size)
         for n, inside, size in zip(cells, stage.img_shape, stage.size, strict=True)
     ]
     # Bitmaps need no halo.
     rows, columns = (tile_axis(matrix, halo=0).to(probability.device) for matrix in matrices)
-    _, border = find_tiles(probability, rows, columns, recipe.mask_thr)
+    _, border = find_tiles(probability, (rows, columns), recipe.mask_thr)
     tiles = border.nonzero()
     instance, row, column = tiles.unbind(dim=1)
     read = probability[

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..functional.mask_prediction import MaskRecipe
+from ..functional.dense_masks import MaskRecipe
 from .clocks import clock_for, milliseconds
 from .detectors import DetectorSpec, ImageSpec, check_instances, prepare
 from .devices import free_memory, peak_allocated

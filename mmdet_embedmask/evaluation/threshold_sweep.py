@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 
 from ..data.coco_dataset import CocoMetricByName, check_metric_labels
 from ..embed_mask import EmbedMask
-from ..functional.mask_prediction import MaskRecipe, masks_at_mask_stride
+from ..functional.mask_prediction import masks_at_mask_stride
 from ..functional.run_lengths import RunLengths
 from ..inspection import InspectedImage, inspect_batch
 
@@ -107,11 +107,18 @@ def masks_per_threshold(
         T lists of K run lengths at the original size.
     """
     img_shape, ori_shape = image.meta["img_shape"][:2], image.meta["ori_shape"][:2]
-    recipes = (MaskRecipe(t, resize=image.mask_resize, mask_format="rle") for t in thresholds)
     masks = [
-        masks_at_mask_stride(image.probability, img_shape, ori_shape, recipe) for recipe in recipes
+        masks_at_mask_stride(
+            image.probability,
+            img_shape,
+            ori_shape,
+            mask_thr=threshold,
+            resize=image.mask_resize,
+            mask_format="rle",
+        )
+        for threshold in thresholds
     ]
-    return cast(list[list[RunLengths]], masks)  # by the recipes' format
+    return cast(list[list[RunLengths]], masks)  # by their format
 
 
 def _sample(image: InspectedImage, masks: list[RunLengths]) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from ..heads.detections import (
     has_area,
     last_corner,
 )
-from ..options import SCORES
 from .exportable import check_exportable
 from .nms import class_aware_nms
 
@@ -149,7 +148,7 @@ class OnnxEmbedMask(nn.Module):
         ranks, chosen, first = [], [], 0
         for cls_score, centerness in zip(cls_scores, centernesses, strict=True):
             rank, score = candidate_scores(
-                cls_score[0], centerness[0], cfg.get("score", SCORES[0]), cfg.score_thr
+                cls_score[0], centerness[0], cfg.get("score", "product"), cfg.score_thr
             )
             num_points, num_classes = rank.shape
             # A level of a small image has fewer.

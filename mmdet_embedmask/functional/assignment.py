@@ -41,6 +41,7 @@ def assign_points(
     strides: Tensor,
     regress_ranges: Tensor,
     bboxes: Tensor,
+    *,
     center_radius: float | None = 1.5,
     in_mask: Tensor | None = None,
     centers: Tensor | None = None,
@@ -86,7 +87,12 @@ def assign_points(
     for start in range(0, max(len(points), 1), step):
         chosen = slice(start, start + step)
         candidate = _candidates(
-            points[chosen], strides[chosen], regress_ranges[chosen], bboxes, centers, center_radius
+            points[chosen],
+            strides[chosen],
+            regress_ranges[chosen],
+            bboxes,
+            centers=centers,
+            center_radius=center_radius,
         )
         if in_mask is not None:
             candidate &= in_mask[chosen]
@@ -100,6 +106,7 @@ def _candidates(
     strides: Tensor,
     regress_ranges: Tensor,
     bboxes: Tensor,
+    *,
     centers: Tensor,
     center_radius: float | None,
 ) -> Tensor:
@@ -142,7 +149,7 @@ def best_proposals(gt_inds: Tensor, ious: Tensor, num_gts: int) -> Tensor:
 
 
 def draw_proposals(batch_gt_inds: list[Tensor], max_proposals: int) -> list[Tensor]:
-    """All positive points of a batch, at random at most ``max_proposals`` of them (Table 2).
+    """All positive points of a batch, at random at most ``max_proposals`` of them (fused).
 
     Args:
         batch_gt_inds: (P,) gt_inds of each image.

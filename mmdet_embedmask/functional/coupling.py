@@ -18,15 +18,14 @@ import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .geometry import MASK_UPSAMPLE
-from .resize import aligned_bilinear
+from .resize import ResizeMode, enlarge
 
-Upsample = Literal["probability", "embedding", "aligned"]
-"""What is resized from the pixel embedding's stride to the mask stride: the probability (paper),
-the pixel embedding (released Table 1), the probability by aligned bilinear (released Table 2)."""
+Upsample = Literal["probability", "embedding"]
+"""What is resized from the pixel embedding's stride to the mask stride: the probability (paper
+section 3.5, and the released fused program) or the pixel embedding (the released plain program)."""
 
 MIN_DISTANCE = 1e-6
 """Lower clamp of the distance where its logit, -ln d near zero, would become infinite."""
@@ -105,7 +104,9 @@ def coupled_logits(
     pixel_embedding: Tensor,
     proposal_embedding: Tensor,
     proposal_margin: Tensor,
+    *,
     upsample: Upsample = "probability",
+    upsample_mode: ResizeMode = "bilinear",
 ) -> Tensor:
     """Mask logits at the mask stride, for the loss.
 
@@ -113,9 +114,8 @@ def coupled_logits(
         pixel_embedding: (D, h, w), positions added.
         proposal_embedding: (K, D), positions added.
         proposal_margin: (K, D).
-        upsample: resize the 'probability' map (paper section 3.5), the pixel 'embedding' (the
-            released Table 1 program), or the probability map by 'aligned' bilinear (the released
-            Table 2 program).
+        upsample: what is resized to the mask stride.
+        upsample_mode: how; the released fused program takes 'aligned'.
 
     Returns:
         (K, 2h, 2w) logits.
@@ -127,17 +127,19 @@ def coupled_logits(
         (torch.Size([1, 8, 8]), tensor(0.))
     """
     if upsample == "embedding":
-        pixel_embedding = upsample_bilinear(pixel_embedding)
+        pixel_embedding = enlarge(pixel_embedding, MASK_UPSAMPLE, upsample_mode)
         return mask_logit(squared_distance(pixel_embedding, proposal_embedding, proposal_margin))
     distance = squared_distance(pixel_embedding, proposal_embedding, proposal_margin)
-    return upsampled_mask_logit(distance, aligned=upsample == "aligned")
+    return upsampled_mask_logit(distance, upsample_mode)
 
 
 def coupled_probabilities(
     pixel_embedding: Tensor,
     proposal_embedding: Tensor,
     proposal_margin: Tensor,
+    *,
     upsample: Upsample = "probability",
+    upsample_mode: ResizeMode = "bilinear",
 ) -> Tensor:
     """Mask probabilities at the mask stride, for inference. Arguments as `coupled_logits`.
 
@@ -150,29 +152,15 @@ def coupled_probabilities(
         tensor([1.])
     """
     if upsample == "embedding":
-        pixel_embedding = upsample_bilinear(pixel_embedding)
+        pixel_embedding = enlarge(pixel_embedding, MASK_UPSAMPLE, upsample_mode)
+        return mask_probability(
+            squared_distance(pixel_embedding, proposal_embedding, proposal_margin)
+        )
     distance = squared_distance(pixel_embedding, proposal_embedding, proposal_margin)
-    probability = mask_probability(distance)
-    if upsample == "embedding":
-        return probability
-    return _upsample(probability, aligned=upsample == "aligned")
+    return enlarge(mask_probability(distance), MASK_UPSAMPLE, upsample_mode)
 
 
-def upsample_bilinear(maps: Tensor) -> Tensor:
-    """Resize (C, h, w) to (C, 2h, 2w) bilinearly, with align_corners=False.
-
-    Example:
-        >>> upsample_bilinear(torch.tensor([[[0.0, 4.0]]]))[0, 0]
-        tensor([0., 1., 3., 4.])
-    """
-    # C travels as the batch: it may be zero, and interpolate allows that only there.
-    resized = F.interpolate(
-        maps[:, None], scale_factor=MASK_UPSAMPLE, mode="bilinear", align_corners=False
-    )
-    return resized[:, 0]
-
-
-def upsampled_mask_logit(distance: Tensor, aligned: bool = False) -> Tensor:
+def upsampled_mask_logit(distance: Tensor, mode: ResizeMode = "bilinear") -> Tensor:
     """Logit of the up-sampled probability, without ever rounding that to 0 or 1.
 
     With P and 1 - P resized separately, ``logit = log P - log(1 - P)`` keeps full precision where
@@ -180,7 +168,7 @@ def upsampled_mask_logit(distance: Tensor, aligned: bool = False) -> Tensor:
 
     Args:
         distance: (K, h, w) at the pixel embedding's stride.
-        aligned: by aligned bilinear instead of align_corners=False.
+        mode: how the probability is up-sampled.
 
     Returns:
         (K, 2h, 2w) logits, equal to the logit of the resized ``exp(-d)`` in exact arithmetic.
@@ -191,22 +179,19 @@ def upsampled_mask_logit(distance: Tensor, aligned: bool = False) -> Tensor:
         tensor(11.5129)
     """
     distance = distance.clamp(min=MIN_DISTANCE)
-    log_complement = torch.log(_upsample(-torch.expm1(-distance), aligned))
-    log_rows = _upsample_log(-distance, dim=1, aligned=aligned)
-    return _upsample_log(log_rows, dim=2, aligned=aligned) - log_complement
+    log_complement = torch.log(enlarge(-torch.expm1(-distance), MASK_UPSAMPLE, mode))
+    log_rows = _upsample_log(-distance, mode, dim=1)
+    return _upsample_log(log_rows, mode, dim=2) - log_complement
 
 
-def _upsample(maps: Tensor, aligned: bool) -> Tensor:
-    return aligned_bilinear(maps, MASK_UPSAMPLE) if aligned else upsample_bilinear(maps)
-
-
-def _upsample_log(log_values: Tensor, dim: int, aligned: bool) -> Tensor:
+def _upsample_log(log_values: Tensor, mode: ResizeMode, dim: int) -> Tensor:
     """Up-sample ``exp(log_values)`` twofold along one axis, in the log domain.
 
     The bilinear weights of align_corners=False are 3/4 for the own cell and 1/4 for the neighbour
     on the output's side; aligned, every second output is the own cell, and the one before it the
     mean with the neighbour. The border is replicated.
     """
+    aligned = mode == "aligned"
     own_share = 0.5 if aligned else 0.75
     near, far = log_values + math.log(own_share), log_values + math.log(1 - own_share)
     size = log_values.shape[dim]

@@ -14,14 +14,14 @@ SPATIAL_AWARE_DIM = 2
 POSITION_UNIT = 100.0
 """Pixels of the network input to one unit of the embedding (released)."""
 
-MASK_STRIDE = 4
-"""Stride in pixels at which masks are learned and predicted (paper section 3.5)."""
+PIXEL_STRIDE = 8
+"""Stride in pixels of P3, on which pixels are embedded (and the semantic loss is learned)."""
 
 MASK_UPSAMPLE = 2
-"""The mask stride is the pixel embedding's stride over this (8 to 4 in the paper, section 3.5)."""
+"""The pixel embedding's stride over the mask stride (paper section 3.5)."""
 
-SEMANTIC_STRIDE = 8
-"""Stride in pixels of P3, on which the auxiliary semantic loss is learned."""
+MASK_STRIDE = PIXEL_STRIDE // MASK_UPSAMPLE
+"""Stride in pixels at which masks are learned and predicted: 4 (paper section 3.5)."""
 
 
 def cell_positions(maps: Tensor, stride: int) -> Tensor:

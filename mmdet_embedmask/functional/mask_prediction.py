@@ -1,9 +1,8 @@
-"""From embeddings to masks at the original image size.
+"""From embeddings to masks at the original image size, fast.
 
-The definition (paper section 3.5): probability at stride 4, bilinear to the network input, cropped
-to the image inside the padding, bilinear to the original size, threshold. Here the resizes are one
-(`resize_matrix`), from the map that the embeddings are coupled on, and only tiles that a mask's
-border crosses are computed (`mask_tiles`): the same masks, in a fraction of time and memory.
+The definition is `dense_masks`. Here its resizes are one (`resize_matrix`), from the map that the
+embeddings are coupled on, and only tiles that a mask's border crosses are computed (`mask_tiles`):
+the same masks, in a fraction of time and memory.
 
 Memory beyond the result does not grow with the number of instances, nor with the size of the
 original image: about 40 bytes for each of MAX_CELLS cells, MAX_TILE_BYTES, and what coupling needs
@@ -16,24 +15,21 @@ import math
 import mmap
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from .coupling import Upsample, coupled_probabilities, mask_probability, squared_distance
-from .geometry import MASK_STRIDE, MASK_UPSAMPLE
-from .mask_tiles import TILE, TiledAxis, border_masks, find_tiles, tile_axis
-from .resize import MaskResize, resize_matrix
+from .coupling import coupled_probabilities, mask_probability, squared_distance
+from .dense_masks import MaskRecipe, crop_to_boxes
+from .geometry import MASK_UPSAMPLE
+from .mask_tiles import TILE, Axes, TiledAxis, border_masks, find_tiles, tile_axis
+from .resize import ResizeMode, resize_matrix
 from .run_lengths import RunLengths, encode_changes
 
 MaskFormat = Literal["bitmap", "rle"]
 """Masks (K, height, width) bool, or K run-length codes as pycocotools and CocoMetric read them."""
-
-CROP_MARGIN_CELLS = 2
-"""Mask-stride cells that ``crop_to_box`` leaves around the box (the released Table 1 program)."""
 
 MAX_CELLS = 2**20
 """Cells of probability maps that are coupled at once, and tiles that are told apart."""
@@ -46,37 +42,16 @@ MAX_AXES = 128
 """Axes of masks that are kept for images of the same size: about 100 KB each at 1333 pixels."""
 
 
-@dataclass(frozen=True)
-class MaskRecipe:
-    """How masks are made of embeddings.
-
-    Args:
-        mask_thr: a pixel belongs to the mask if its probability is greater.
-        upsample: how the mask stride is reached: see `coupling.coupled_logits`.
-        resize: how the network input's size is reached from there.
-        crop_to_box: masks end two mask-stride cells outside their box.
-        mask_format: of the result.
-
-    Example:
-        >>> MaskRecipe(mask_thr=0.52).resize
-        'bilinear'
-    """
-
-    mask_thr: float
-    upsample: Upsample = "probability"
-    resize: MaskResize = "bilinear"
-    crop_to_box: bool = False
-    mask_format: MaskFormat = "bitmap"
-
-
 def predict_masks(
     pixel_embedding: Tensor,
     proposal_embedding: Tensor,
     proposal_margin: Tensor,
     bboxes: Tensor,
+    *,
     img_shape: tuple[int, int],
     size: tuple[int, int],
     recipe: MaskRecipe,
+    mask_format: MaskFormat = "bitmap",
 ) -> Tensor | list[RunLengths]:
     """Masks of the proposals of one image.
 
@@ -88,6 +63,7 @@ def predict_masks(
         img_shape: (height, width) of the image inside the padding.
         size: (height, width) of the masks.
         recipe: how they are made.
+        mask_format: of the result.
 
     Returns:
         (K, *size) bool, or K run-length codes.
@@ -95,8 +71,8 @@ def predict_masks(
     Example:
         >>> pixels = torch.arange(8.0).expand(1, 8, 8)  # an embedding of one channel: the column
         >>> middle, margin, box = torch.tensor([[3.5]]), torch.tensor([[0.7]]), torch.zeros(1, 4)
-        >>> recipe = MaskRecipe(mask_thr=0.5)
-        >>> predict_masks(pixels, middle, margin, box, (64, 64), (8, 8), recipe)[0, 0].int()
+        >>> how = dict(img_shape=(64, 64), size=(8, 8), recipe=MaskRecipe(mask_thr=0.5))
+        >>> predict_masks(pixels, middle, margin, box, **how)[0, 0].int()
         tensor([0, 0, 0, 1, 1, 0, 0, 0], dtype=torch.int32)
     """
     at_mask_stride = recipe.crop_to_box or recipe.upsample == "embedding"
@@ -105,20 +81,41 @@ def predict_masks(
         inputs = (pixel_embedding, proposal_embedding[part], proposal_margin[part])
         if not at_mask_stride:
             return mask_probability(squared_distance(*inputs))
-        maps = coupled_probabilities(*inputs, recipe.upsample)
+        maps = coupled_probabilities(
+            *inputs, upsample=recipe.upsample, upsample_mode=recipe.upsample_mode
+        )
         return crop_to_boxes(maps, bboxes[part]) if recipe.crop_to_box else maps
 
     height, width = pixel_embedding.shape[1:]
-    to_mask_stride: MaskResize | None = "aligned" if recipe.upsample == "aligned" else "bilinear"
+    to_mask_stride: ResizeMode | None = recipe.upsample_mode
     if at_mask_stride:
         height, width, to_mask_stride = MASK_UPSAMPLE * height, MASK_UPSAMPLE * width, None
-    device = pixel_embedding.device
-    axes = _axes((height, width), to_mask_stride, img_shape, size, recipe, device)
-    return masks_of_maps(couple, len(proposal_embedding), *axes, recipe)
+    axes = _axes(
+        (height, width),
+        to_mask_stride,
+        recipe.resize,
+        img_shape=img_shape,
+        size=size,
+        mask_format=mask_format,
+        device=pixel_embedding.device,
+    )
+    return masks_of_maps(
+        couple,
+        len(proposal_embedding),
+        axes,
+        mask_thr=recipe.mask_thr,
+        mask_format=mask_format,
+    )
 
 
 def masks_at_mask_stride(
-    probability: Tensor, img_shape: tuple[int, int], size: tuple[int, int], recipe: MaskRecipe
+    probability: Tensor,
+    img_shape: tuple[int, int],
+    size: tuple[int, int],
+    *,
+    mask_thr: float,
+    resize: ResizeMode = "bilinear",
+    mask_format: MaskFormat = "bitmap",
 ) -> Tensor | list[RunLengths]:
     """Masks of probabilities that have reached the mask stride, cropped or not.
 
@@ -126,36 +123,49 @@ def masks_at_mask_stride(
         probability: (K, h, w) over the padded network input.
         img_shape: (height, width) of the image inside the padding.
         size: (height, width) of the masks.
-        recipe: its ``mask_thr``, ``resize`` and ``mask_format`` are used.
+        mask_thr: a pixel belongs to the mask if its probability is greater.
+        resize: how the network input is reached.
+        mask_format: of the result.
 
     Returns:
         (K, *size) bool, or K run-length codes.
 
     Example:
         >>> left = torch.tensor([[[1.0, 1.0, 0.0, 0.0]] * 4])
-        >>> masks_at_mask_stride(left, (16, 16), (4, 4), MaskRecipe(0.5))[0, 0].int()
+        >>> masks_at_mask_stride(left, (16, 16), (4, 4), mask_thr=0.5)[0, 0].int()
         tensor([1, 1, 0, 0], dtype=torch.int32)
     """
     height, width = probability.shape[1:]
-    axes = _axes((height, width), None, img_shape, size, recipe, probability.device)
-    return masks_of_maps(probability.__getitem__, len(probability), *axes, recipe)
+    axes = _axes(
+        (height, width),
+        None,
+        resize,
+        img_shape=img_shape,
+        size=size,
+        mask_format=mask_format,
+        device=probability.device,
+    )
+    return masks_of_maps(
+        probability.__getitem__, len(probability), axes, mask_thr=mask_thr, mask_format=mask_format
+    )
 
 
 def masks_of_maps(
     maps: Callable[[slice], Tensor],
     num_instances: int,
-    rows: TiledAxis,
-    columns: TiledAxis,
-    recipe: MaskRecipe,
+    axes: Axes,
+    *,
+    mask_thr: float,
+    mask_format: MaskFormat = "bitmap",
 ) -> Tensor | list[RunLengths]:
     """Masks of probability maps, which are asked for some instances at a time.
 
     Args:
         maps: gives the probabilities (k, h, w) of some of the instances.
         num_instances: K.
-        rows: of the masks, where the maps lie; for run lengths with a halo of one line.
-        columns: of the masks.
-        recipe: its ``mask_thr`` and ``mask_format`` are used.
+        axes: of the masks, on the maps' device; for run lengths the rows have a halo of one line.
+        mask_thr: a pixel belongs to the mask if its probability is greater.
+        mask_format: of the result.
 
     Returns:
         (K, height, width) bool, or K run-length codes.
@@ -163,66 +173,45 @@ def masks_of_maps(
     Example:
         >>> axis = tile_axis(resize_matrix(4, None, "bilinear", inside=16, size=8), halo=0)
         >>> maps = torch.ones(2, 4, 4)
-        >>> masks_of_maps(lambda part: maps[part], 2, axis, axis, MaskRecipe(0.5)).all()
+        >>> masks_of_maps(lambda part: maps[part], 2, (axis, axis), mask_thr=0.5).all()
         tensor(True)
     """
+    rows, columns = axes
     device = rows.weights.device
     cells = max(rows.num_cells * columns.num_cells, len(rows.cells) * len(columns.cells))
     step = max((MAX_CELLS if device.type == "cpu" else MAX_CELLS_GPU) // cells, 1)
     parts = [slice(start, start + step) for start in range(0, num_instances, step)]
-    axes, mask_thr = (rows, columns), recipe.mask_thr
-    if recipe.mask_format == "rle":
-        return [code for part in parts for code in _run_lengths(maps(part), *axes, mask_thr)]
+    if mask_format == "rle":
+        return [code for part in parts for code in _run_lengths(maps(part), axes, mask_thr)]
     masks = _empty_masks((num_instances, rows.size, columns.size), device)
     for part in parts:
-        _draw_masks(masks[part], maps(part), *axes, mask_thr)
+        _draw_masks(masks[part], maps(part), axes, mask_thr)
     return masks
-
-
-def crop_to_boxes(probability: Tensor, bboxes: Tensor) -> Tensor:
-    """Zero the probability outside each instance's box and two cells around it.
-
-    The columns that are left are int(x1 / 4) - 2 up to, not including, int(x2 / 4) + 2, and rows
-    likewise, as in the released Table 1 program. That resizes log-probabilities, so that single
-    border pixels differ.
-
-    Args:
-        probability: (K, h, w) at the mask stride.
-        bboxes: (K, 4) in pixels of the network input, clipped to it.
-
-    Returns:
-        (K, h, w).
-
-    Example:
-        >>> box = torch.tensor([[16.0, 0.0, 20.0, 4.0]])  # cell 4, with two more on either side
-        >>> crop_to_boxes(torch.ones(1, 1, 9), box)[0, 0]
-        tensor([0., 0., 1., 1., 1., 1., 1., 0., 0.])
-    """
-    height, width = probability.shape[1:]
-    x1, y1, x2, y2 = (bboxes / MASK_STRIDE).trunc().unbind(dim=1)
-
-    def kept(first: Tensor, last: Tensor, cells: int) -> Tensor:  # (K, cells)
-        cell = torch.arange(cells, device=bboxes.device)
-        margin = CROP_MARGIN_CELLS
-        return (cell >= first[:, None] - margin) & (cell < last[:, None] + margin)
-
-    rows, columns = kept(y1, y2, height), kept(x1, x2, width)
-    return probability * (rows[:, :, None] & columns[:, None, :])
 
 
 def _axes(
     cells: tuple[int, int],
-    to_mask_stride: MaskResize | None,
+    to_mask_stride: ResizeMode | None,
+    to_input: ResizeMode,
+    *,
     img_shape: tuple[int, int],
     size: tuple[int, int],
-    recipe: MaskRecipe,
+    mask_format: MaskFormat,
     device: torch.device,
-) -> tuple[TiledAxis, TiledAxis]:
+) -> Axes:
     """Rows and columns of masks, from maps of (h, w) cells."""
     # Run lengths are made of the changes from one line to the next.
-    halos = (1 if recipe.mask_format == "rle" else 0), 0
+    halos = (1 if mask_format == "rle" else 0), 0
     rows, columns = (
-        _axis(n, to_mask_stride, recipe.resize, int(inside), int(pixels), halo, device)
+        _axis(
+            n,
+            to_mask_stride,
+            to_input,
+            inside=int(inside),
+            size=int(pixels),
+            halo=halo,
+            device=device,
+        )
         for n, inside, pixels, halo in zip(cells, img_shape, size, halos, strict=True)
     )
     return rows, columns
@@ -231,8 +220,9 @@ def _axes(
 @lru_cache(MAX_AXES)
 def _axis(
     cells: int,
-    to_mask_stride: MaskResize | None,
-    resize: MaskResize,
+    to_mask_stride: ResizeMode | None,
+    to_input: ResizeMode,
+    *,
     inside: int,
     size: int,
     halo: int,
@@ -241,7 +231,7 @@ def _axis(
     """One axis, kept for the next image of the same size; see `resize_matrix` and `tile_axis`."""
     # What inference mode has made is of no use outside it.
     with torch.inference_mode(False):
-        matrix = resize_matrix(cells, to_mask_stride, resize, inside, size)
+        matrix = resize_matrix(cells, to_mask_stride, to_input, inside=inside, size=size)
         return tile_axis(matrix, halo).to(device)
 
 
@@ -259,11 +249,9 @@ def _empty_masks(shape: tuple[int, int, int], device: torch.device) -> Tensor:
     return torch.frombuffer(memory, dtype=torch.bool).view(shape)
 
 
-def _draw_masks(
-    masks: Tensor, probability: Tensor, rows: TiledAxis, columns: TiledAxis, mask_thr: float
-) -> None:
+def _draw_masks(masks: Tensor, probability: Tensor, axes: Axes, mask_thr: float) -> None:
     """Set the pixels of masks (k, height, width), which are empty, by maps (k, h, w)."""
-    full, border = find_tiles(probability, rows, columns, mask_thr)
+    full, border = find_tiles(probability, axes, mask_thr)
     # All full ones lie inside the image. Tiles of ones to copy would be as large as the masks.
     height, width = (side - side % TILE for side in masks.shape[1:])
     if height and width:
@@ -271,7 +259,7 @@ def _draw_masks(
         # Not Python's True, which the host would bring to a GPU.
         inside[full.nonzero().unbind(dim=1)] = masks.new_ones(())
     write = _write_tiles if masks.device.type == "cpu" else _write_pixels
-    for tiles, values in border_masks(probability, border.nonzero(), rows, columns, mask_thr):
+    for tiles, values in border_masks(probability, border.nonzero(), axes, mask_thr):
         write(masks, tiles, values)
 
 
@@ -315,16 +303,16 @@ def _tile_grid(region: Tensor, lines: int, across: int) -> Tensor:
     return grid.transpose(2, 3)
 
 
-def _run_lengths(
-    probability: Tensor, rows: TiledAxis, columns: TiledAxis, mask_thr: float
-) -> list[RunLengths]:
+def _run_lengths(probability: Tensor, axes: Axes, mask_thr: float) -> list[RunLengths]:
     """Run-length codes of maps (k, h, w)."""
-    _, border = find_tiles(probability, rows, columns, mask_thr)
+    _, border = find_tiles(probability, axes, mask_thr)
     changes = []
-    for tiles, values in border_masks(probability, border.nonzero(), rows, columns, mask_thr):
+    for tiles, values in border_masks(probability, border.nonzero(), axes, mask_thr):
         tile, line, across = (values[:, 1:] != values[:, :-1]).nonzero().unbind(dim=1)
         instance, row, column = tiles[tile].unbind(dim=1)
         changes.append(torch.stack([instance, row * TILE + line, column * TILE + across], dim=1))
     instance, row, column = torch.cat(changes).cpu().numpy().T
-    size = rows.size, columns.size
-    return encode_changes(instance, row, column, len(probability), size)
+    height, width = (axis.size for axis in axes)
+    return encode_changes(
+        instance, row, column, num_instances=len(probability), size=(height, width)
+    )

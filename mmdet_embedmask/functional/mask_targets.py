@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .geometry import MASK_STRIDE, SEMANTIC_STRIDE
+from .geometry import MASK_STRIDE, PIXEL_STRIDE
 
 MaskTarget = Literal["bilinear", "point"]
-"""How a mask is brought to the mask stride: as Table 1 or as Table 2 does."""
+"""How a mask is brought to the mask stride: as the plain or as the fused program does."""
 
 
 def masks_at_points(masks: Tensor, points: Tensor) -> Tensor:
@@ -42,13 +42,13 @@ def masks_at_points(masks: Tensor, points: Tensor) -> Tensor:
 def mask_stride_targets(masks: Tensor, mask_target: MaskTarget = "bilinear") -> Tensor:
     """Masks at the mask stride.
 
-    Table 1 resizes bilinearly (align_corners=False) and takes what is > 0: at stride 4 the sample
-    of a cell is the mean of its four middle pixels, so the target is whether any of these is set.
-    Table 2 reads the one pixel at [2::4].
+    'bilinear' (plain) resizes with align_corners=False and takes what is > 0: at stride 4 the
+    sample of a cell is the mean of its four middle pixels, so the target is whether any of these is
+    set. 'point' (fused) reads the one pixel at [2::4].
 
     Args:
         masks: (G, H, W), bool or uint8.
-        mask_target: 'bilinear' (Table 1) or 'point' (Table 2).
+        mask_target: 'bilinear' or 'point'.
 
     Returns:
         (G, H / 4, W / 4) bool.
@@ -77,7 +77,7 @@ def mask_stride_targets(masks: Tensor, mask_target: MaskTarget = "bilinear") -> 
 
 
 def semantic_targets(masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Class of every cell of P3: of the smallest instance that covers its middle (Table 2).
+    """Class of every cell of P3: of the smallest instance that covers its middle (fused).
 
     Args:
         masks: (G, H, W), bool or uint8.
@@ -93,8 +93,8 @@ def semantic_targets(masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
         >>> semantic_targets(masks, torch.tensor([2, 0]), num_classes=3)
         tensor([[2, 0]])
     """
-    middle = SEMANTIC_STRIDE // 2
-    covered = masks[:, middle::SEMANTIC_STRIDE, middle::SEMANTIC_STRIDE].bool()
+    middle = PIXEL_STRIDE // 2
+    covered = masks[:, middle::PIXEL_STRIDE, middle::PIXEL_STRIDE].bool()
     target = labels.new_full(covered.shape[1:], num_classes)
     # Largest first: the smaller ones paint over it; of equal ones the first paints last.
     areas = _counts(masks, dim=2).sum(dim=1)
@@ -104,9 +104,9 @@ def semantic_targets(masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
 
 
 def mask_centroids(masks: Tensor) -> Tensor:
-    """Mean column and row of each mask's pixels (Table 2 samples around it, not the box centre).
+    """Mean column and row of each mask's pixels, around which the fused program samples.
 
-    As in the released program these are indices, of which the first is 0, and not pixel middles.
+    As there, these are indices, of which the first is 0, and not pixel middles.
 
     Args:
         masks: (G, H, W), bool or uint8.

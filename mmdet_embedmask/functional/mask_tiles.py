@@ -56,6 +56,10 @@ class TiledAxis:
         return TiledAxis(self.size, self.num_cells, *moved)
 
 
+Axes = tuple[TiledAxis, TiledAxis]
+"""Rows and columns of masks."""
+
+
 def tile_axis(matrix: Tensor, halo: int) -> TiledAxis:
     """Cut a resize matrix into tiles.
 
@@ -83,28 +87,26 @@ def tile_axis(matrix: Tensor, halo: int) -> TiledAxis:
     return TiledAxis(size, cells, weights, window, inside.all(dim=1))
 
 
-def find_tiles(
-    probability: Tensor, rows: TiledAxis, columns: TiledAxis, mask_thr: float
-) -> tuple[Tensor, Tensor]:
+def find_tiles(probability: Tensor, axes: Axes, mask_thr: float) -> tuple[Tensor, Tensor]:
     """Tell empty, full and border tiles apart.
 
     Args:
         probability: (K, h, w).
-        rows: of the masks.
-        columns: of the masks.
+        axes: of the masks.
         mask_thr: a pixel belongs to the mask if its probability is greater.
 
     Returns:
-        Which tiles are full, so that all their pixels belong to the mask, and which are border
-        tiles, some of whose may: both (K, rows of tiles, columns of tiles) bool.
+        Two of (K, rows of tiles, columns of tiles) bool: which tiles are full, so that all their
+        pixels belong to the mask; and which are border tiles, of which some pixels may.
 
     Example:
         >>> axis, maps = tile_axis(torch.eye(64).double(), halo=0), torch.zeros(1, 64, 64)
         >>> maps[0, :32] = 1  # the upper tiles
         >>> maps[0, 40, 5] = 1  # one pixel of the lower left tile
-        >>> find_tiles(maps, axis, axis, mask_thr=0.5)
+        >>> find_tiles(maps, (axis, axis), mask_thr=0.5)
         (tensor([[[ True,  True], [False, False]]]), tensor([[[False, False], [ True, False]]]))
     """
+    rows, columns = axes
     above = (probability > mask_thr)[:, rows.cells]  # (K, rows of tiles, S, w)
     some = above.any(dim=2)[..., columns.cells].any(dim=3)
     every = above.all(dim=2)[..., columns.cells].all(dim=3)
@@ -113,7 +115,7 @@ def find_tiles(
 
 
 def border_masks(
-    probability: Tensor, border: Tensor, rows: TiledAxis, columns: TiledAxis, mask_thr: float
+    probability: Tensor, border: Tensor, axes: Axes, mask_thr: float
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Compute the border tiles, as many at once as MAX_TILE_BYTES allows.
 
@@ -122,8 +124,7 @@ def border_masks(
     Args:
         probability: (K, h, w).
         border: (B, 3) the border tiles of `find_tiles`.
-        rows: of the masks.
-        columns: of the masks.
+        axes: of the masks.
         mask_thr: a pixel belongs to the mask if its probability is greater.
 
     Yields:
@@ -133,10 +134,11 @@ def border_masks(
         >>> axis, maps = tile_axis(torch.eye(64).double(), halo=0), torch.zeros(1, 64, 64)
         >>> maps[0, 40, 5] = 1
         >>> lower_left = torch.tensor([[0, 1, 0]])
-        >>> ((tiles, masks),) = border_masks(maps, lower_left, axis, axis, mask_thr=0.5)
+        >>> ((tiles, masks),) = border_masks(maps, lower_left, (axis, axis), mask_thr=0.5)
         >>> masks.nonzero()  # of the lower left tile, which begins at row 32
         tensor([[0, 8, 5]])
     """
+    rows, columns = axes
     (lines, high), (across, wide) = rows.weights.shape[1:], columns.weights.shape[1:]
     numbers = lines * (high + across) + wide * (high + across) + high * across
     limit = MAX_TILE_BYTES if probability.device.type == "cpu" else MAX_TILE_BYTES_GPU

@@ -13,9 +13,26 @@ from torch import Tensor
 
 from .geometry import MASK_STRIDE, MASK_UPSAMPLE
 
-MaskResize = Literal["bilinear", "aligned"]
-"""How probabilities are brought to the network input: 'bilinear' puts a cell's value at its middle
-(pixel 4i + 1.5), 'aligned' at pixel 4i + 2, where ``mask_target='point'`` has read its target."""
+ResizeMode = Literal["bilinear", "aligned"]
+"""How maps are enlarged: 'bilinear' (align_corners=False) puts a cell's value at its middle, of
+stride 4 at pixel 4i + 1.5; 'aligned' at pixel 4i + 2, where ``mask_target='point'`` reads."""
+
+
+def enlarge(maps: Tensor, factor: int, mode: ResizeMode) -> Tensor:
+    """Resize (K, h, w) to (K, factor * h, factor * w).
+
+    Example:
+        >>> enlarge(torch.tensor([[[0.0, 4.0]]]), 2, "bilinear")[0, 0]
+        tensor([0., 1., 3., 4.])
+        >>> enlarge(torch.tensor([[[0.0, 4.0]]]), 2, "aligned")[0, 0]
+        tensor([0., 0., 2., 4.])
+    """
+    if mode == "aligned":
+        return aligned_bilinear(maps, factor)
+    # K travels as the batch: it may be zero, and interpolate allows that only there.
+    return F.interpolate(maps[:, None], scale_factor=factor, mode="bilinear", align_corners=False)[
+        :, 0
+    ]
 
 
 def aligned_bilinear(maps: Tensor, factor: int) -> Tensor:
@@ -64,7 +81,7 @@ def aligned_linear(maps: Tensor, factor: int, dim: int = -1) -> Tensor:
 
 
 def probability_at_size(
-    maps: Tensor, img_shape: tuple[int, int], size: tuple[int, int], resize: MaskResize
+    maps: Tensor, img_shape: tuple[int, int], size: tuple[int, int], mode: ResizeMode
 ) -> Tensor:
     """Resize to the network input, crop to the image inside the padding, resize to the original.
 
@@ -72,7 +89,7 @@ def probability_at_size(
         maps: (K, h, w) at the mask stride.
         img_shape: (height, width) of the image inside the padding.
         size: (height, width) of the result.
-        resize: how the network input is reached.
+        mode: how the network input is reached.
 
     Returns:
         (K, *size).
@@ -82,21 +99,15 @@ def probability_at_size(
         >>> probability_at_size(maps, (6, 8), (3, 4), "bilinear").shape
         torch.Size([1, 3, 4])
     """
-    if resize == "aligned":
-        enlarged = aligned_bilinear(maps, MASK_STRIDE)
-    else:
-        enlarged = _resize(maps, (MASK_STRIDE * maps.shape[1], MASK_STRIDE * maps.shape[2]))
-    return _resize(enlarged[:, : img_shape[0], : img_shape[1]], size)
-
-
-def _resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+    image = enlarge(maps, MASK_STRIDE, mode)[:, : img_shape[0], : img_shape[1]]
+    return F.interpolate(image[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
 
 
 def resize_matrix(
     cells: int,
-    to_mask_stride: MaskResize | None,
-    to_input: MaskResize,
+    to_mask_stride: ResizeMode | None,
+    to_input: ResizeMode,
+    *,
     inside: int,
     size: int,
 ) -> Tensor:
@@ -105,7 +116,7 @@ def resize_matrix(
     Args:
         cells: n, of the map along this axis.
         to_mask_stride: how the map is brought to the mask stride; None: it has that stride.
-        to_input: how the network input's size is reached from the mask stride.
+        to_input: how the network input is reached from there.
         inside: pixels of the image inside the padding of the network input.
         size: s, pixels of the original image.
 
@@ -118,13 +129,14 @@ def resize_matrix(
     """
     maps = torch.eye(cells, dtype=torch.float64)
     if to_mask_stride is not None:
-        maps = _enlarge(maps, MASK_UPSAMPLE, to_mask_stride)
-    maps = _enlarge(maps, MASK_STRIDE, to_input)[:, :inside]
+        maps = _enlarge_axis(maps, MASK_UPSAMPLE, to_mask_stride)
+    maps = _enlarge_axis(maps, MASK_STRIDE, to_input)[:, :inside]
     return _linear(maps, size).T
 
 
-def _enlarge(maps: Tensor, factor: int, resize: MaskResize) -> Tensor:
-    if resize == "aligned":
+def _enlarge_axis(maps: Tensor, factor: int, mode: ResizeMode) -> Tensor:
+    """As `enlarge`, of (n, m) along the last axis."""
+    if mode == "aligned":
         return aligned_linear(maps, factor)
     return _linear(maps, factor * maps.shape[1])
 

@@ -32,6 +32,7 @@ def encode_changes(
     instance: NDArray[np.int64],
     row: NDArray[np.int64],
     column: NDArray[np.int64],
+    *,
     num_instances: int,
     size: tuple[int, int],
 ) -> list[RunLengths]:
@@ -49,7 +50,7 @@ def encode_changes(
 
     Example:
         >>> row, column = np.array([0, 3]), np.array([1, 1])  # column 1, from row 0 up to row 3
-        >>> (code,) = encode_changes(np.zeros(2, int), row, column, 1, (3, 4))
+        >>> (code,) = encode_changes(np.zeros(2, int), row, column, num_instances=1, size=(3, 4))
         >>> coco_mask.decode(code)[0]
         array([0, 1, 0, 0], dtype=uint8)
     """

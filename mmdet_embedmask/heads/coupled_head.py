@@ -7,7 +7,7 @@ Shapes used in this module:
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from mmdet.models.utils import filter_scores_and_topk, select_single_mlvl
@@ -18,8 +18,15 @@ from torch import Tensor
 
 from ..functional.assignment import BACKGROUND, best_proposals, draw_proposals
 from ..functional.geometry import flatten_levels, flatten_points, prior_centers
-from ..layers import EMBEDDINGS, ProposalBranch
-from ..options import SCORES, check_count, check_embed_dim, check_option, check_positive
+from ..layers import ProposalBranch
+from ..options import (
+    Embedding,
+    MaskProposals,
+    check_count,
+    check_embed_dim,
+    check_option,
+    check_positive,
+)
 from .detections import (
     NO_CANDIDATE,
     candidate_scores,
@@ -28,9 +35,6 @@ from .detections import (
     ends_inclusive,
     last_corner,
 )
-from .ground_truth import check_ground_truth
-
-MASK_PROPOSALS = ("best", "all")
 
 
 def best_fitting_proposals(gt_inds: Tensor, boxes: Tensor, gt_bboxes: Tensor) -> Tensor:
@@ -57,6 +61,7 @@ def best_fitting_proposals(gt_inds: Tensor, boxes: Tensor, gt_bboxes: Tensor) ->
 def gather_proposals(
     chosen: list[Tensor],
     batch_gt_inds: list[Tensor],
+    *,
     points: Tensor,
     embeddings: Tensor,
     margins: Tensor,
@@ -85,6 +90,39 @@ def gather_proposals(
     ]
 
 
+def check_ground_truth(
+    gt_instances: InstanceData, num_classes: int, batch_input_shape: tuple[int, int]
+) -> None:
+    """Check one image's ground truth before the losses use it.
+
+    Args:
+        gt_instances: with ``labels`` and, as padded by the data preprocessor, ``masks``.
+        num_classes: of the box head.
+        batch_input_shape: (height, width) of the padded network input.
+
+    Raises:
+        ValueError: if masks are missing or not padded to the network input, or a label is outside
+            ``[0, num_classes)``.
+    """
+    if "masks" not in gt_instances:
+        raise ValueError(
+            "the ground truth has boxes but no masks, and EmbedMask learns from masks: set "
+            "with_mask=True in the LoadAnnotations of the training pipeline"
+        )
+    masks = gt_instances.masks
+    if (masks.height, masks.width) != tuple(batch_input_shape):
+        raise ValueError(
+            f"masks are {masks.height} x {masks.width} but the padded images are "
+            f"{batch_input_shape[0]} x {batch_input_shape[1]}: set data_preprocessor.pad_mask=True"
+        )
+    labels = gt_instances.labels
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+        raise ValueError(
+            f"ground-truth labels range from {int(labels.min())} to {int(labels.max())}, but "
+            f"bbox_head.num_classes={num_classes}: set it to the number of the dataset's classes"
+        )
+
+
 class CoupledHead:
     """Mixin: gives a dense head of MMDetection a proposal embedding and a proposal margin.
 
@@ -103,9 +141,9 @@ class CoupledHead:
         learnable_margin: False fixes all margins at their prior (paper Table 3).
         prior_margin: distance in one embedding channel at which P = 0.5 before training.
         margin_reduce_factor: divisor of the box tower before the margin's convolutions.
-        reduce_channels: channels of the 1x1 convolutions of the proposal branch (Table 2: 128).
+        reduce_channels: channels of the 1x1 convolutions of the proposal branch (fused: 128).
         mask_proposals: which positives learn a mask: of each instance the one whose predicted box
-            fits 'best' (Table 1), or 'all' of them (Table 2).
+            fits 'best' (plain), or 'all' of them (fused).
         max_mask_proposals: of 'all', at most this many per GPU, drawn at random.
         **detector_args: arguments of the head, which refuses those it does not know.
     """
@@ -122,49 +160,46 @@ class CoupledHead:
         self,
         *,
         embed_dim: int = 16,
-        embedding: str = "both",
+        embedding: Embedding = "both",
         learnable_margin: bool = True,
         prior_margin: float = 2.0,
         margin_reduce_factor: float = 32.0,
         reduce_channels: int | None = None,
-        mask_proposals: str = "best",
+        mask_proposals: MaskProposals = "best",
         max_mask_proposals: int = 500,
         **detector_args: Any,
     ) -> None:
+        super().__init__(**detector_args)
         self.embed_dim = check_embed_dim(embed_dim)
-        self.embedding = check_option("embedding", embedding, EMBEDDINGS)
-        self.learnable_margin = check_option("learnable_margin", learnable_margin, (True, False))
-        self.prior_margin = check_positive("prior_margin", prior_margin)
-        self.margin_reduce_factor = check_positive("margin_reduce_factor", margin_reduce_factor)
+        self.embedding = check_option("embedding", embedding, get_args(Embedding))
+        check_option("learnable_margin", learnable_margin, (True, False))
+        check_positive("prior_margin", prior_margin)
+        check_positive("margin_reduce_factor", margin_reduce_factor)
         if reduce_channels is not None:
             check_count("reduce_channels", reduce_channels)
-        self.reduce_channels = reduce_channels
-        self.mask_proposals = check_option("mask_proposals", mask_proposals, MASK_PROPOSALS)
+        self.mask_proposals = check_option(
+            "mask_proposals", mask_proposals, get_args(MaskProposals)
+        )
         self.max_mask_proposals = check_count("max_mask_proposals", max_mask_proposals)
+        self.proposal_branch = ProposalBranch(
+            self.feat_channels,
+            self.embed_dim,
+            self.level_strides,
+            embedding=self.embedding,
+            learnable_margin=learnable_margin,
+            prior_margin=prior_margin,
+            margin_reduce_factor=margin_reduce_factor,
+            reduce_channels=reduce_channels,
+        )
         # Written by the assignment and read by `loss_by_feat`; (P,) of each image of the batch.
         self._gt_inds: list[Tensor] = []
         # Written by `loss_by_feat` and handed over by `get_positive_infos`.
         self._positive_infos: list[InstanceData] | None = None
-        super().__init__(**detector_args)
 
     @property
     def level_strides(self) -> list[int]:
         """Stride of every level in pixels."""
         return [stride[0] for stride in self.prior_generator.strides]
-
-    def _init_layers(self) -> None:
-        """Add the proposal branch to the detector's layers."""
-        super()._init_layers()  # type: ignore[misc]  # of the head
-        self.proposal_branch = ProposalBranch(
-            self.feat_channels,
-            self.embed_dim,
-            self.level_strides,
-            self.embedding,
-            self.learnable_margin,
-            self.prior_margin,
-            self.margin_reduce_factor,
-            self.reduce_channels,
-        )
 
     def loss_by_feat(
         self,
@@ -266,9 +301,9 @@ class CoupledHead:
         return gather_proposals(
             chosen,
             self._gt_inds,
-            prior_centers(torch.cat(mlvl_priors)),
-            flatten_levels(embeddings),
-            flatten_levels(margins),
+            points=prior_centers(torch.cat(mlvl_priors)),
+            embeddings=flatten_levels(embeddings),
+            margins=flatten_levels(margins),
         )
 
     def level_priors(self, levels: list[Tensor]) -> list[Tensor]:
@@ -340,7 +375,7 @@ class CoupledHead:
         priors: Tensor,
     ) -> InstanceData:
         """The best ranked (prior, class) pairs of one level of one image, boxes not decoded."""
-        score = cfg.get("score", SCORES[0])
+        score = cfg.get("score", "product")
         ranks, scores = candidate_scores(cls_score, centerness, score, cfg.score_thr)
         _, labels, kept, _ = filter_scores_and_topk(ranks, NO_CANDIDATE, cfg.nms_pre)
         return InstanceData(

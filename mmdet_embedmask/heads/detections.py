@@ -14,14 +14,14 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..functional.geometry import flatten_points
-from ..options import CLIP_BOXES
+from ..options import Score
 
 NO_CANDIDATE = -1.0
 """Rank of a pair that is no candidate, below that of every pair that is one."""
 
 
 def candidate_scores(
-    cls_score: Tensor, centerness: Tensor, score: str, score_thr: float
+    cls_score: Tensor, centerness: Tensor, score: Score, score_thr: float
 ) -> tuple[Tensor, Tensor]:
     """Ranks and scores of every (prior, class) pair of a level.
 
@@ -32,7 +32,7 @@ def candidate_scores(
         cls_score: (..., C, h, w) class logits.
         centerness: (..., 1, h, w) center-ness logits.
         score: 'product': pairs whose class probability is above the threshold, scored by the
-            product (Table 1); or 'sqrt': pairs whose product is, scored by its root (Table 2).
+            product (plain); or 'sqrt': pairs whose product is, scored by its root (fused).
         score_thr: the threshold.
 
     Returns:
@@ -46,8 +46,8 @@ def candidate_scores(
 
 def clips_first(test_cfg: ConfigDict) -> bool:
     """Whether boxes are clipped to the image before overlaps are suppressed."""
-    clip: str = test_cfg.get("clip_boxes", CLIP_BOXES[0])
-    return clip == "before_nms"
+    before: bool = test_cfg.get("clip_boxes", "before_nms") == "before_nms"
+    return before
 
 
 def ends_inclusive(test_cfg: ConfigDict) -> bool:
@@ -61,7 +61,7 @@ def last_corner(img_shape: Sequence[int], inclusive: bool) -> tuple[int, int]:
 
     Args:
         img_shape: (height, width, ...) of the image.
-        inclusive: see `ends_inclusive` (the released Table 1 program).
+        inclusive: see `ends_inclusive` (the released plain program).
     """
     height, width = img_shape[:2]
     return (height - 1, width - 1) if inclusive else (height, width)
@@ -82,7 +82,7 @@ def has_area(bboxes: Tensor) -> Tensor:
 
 
 def clip_detections(results: InstanceData, corner: tuple[int, int]) -> InstanceData:
-    """Clip the boxes of detections, and drop those of which nothing is left (Table 2)."""
+    """Clip the boxes of detections, and drop those of which nothing is left (fused)."""
     results.bboxes = clip_boxes(results.bboxes, corner)
     return results[has_area(results.bboxes)]
 

@@ -5,7 +5,7 @@ Shapes used in this module:
     N: images, D: embedding channels, h, w: size of a level, P: points of all levels, G: instances
 """
 
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from mmdet.models.dense_heads import FCOSHead
@@ -18,11 +18,8 @@ from torch import Tensor, nn
 from ..functional.assignment import BACKGROUND, assign_points, distances_to_sides
 from ..functional.geometry import flatten_levels, per_point
 from ..functional.mask_targets import mask_centroids, masks_at_points
-from ..options import check_option
+from ..options import SamplingCenter, check_option
 from .coupled_head import CoupledHead
-from .ground_truth import ground_truth_masks
-
-SAMPLING_CENTERS = ("box", "mask")
 
 
 @MODELS.register_module()
@@ -33,8 +30,8 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
         num_classes: number of classes.
         in_channels: channels of the neck's levels.
         sample_in_mask: a point is positive only if the instance's mask covers it (released).
-        sampling_center: positives lie around the middle of the 'box' (Table 1) or the centroid of
-            the 'mask' (Table 2).
+        sampling_center: positives lie around the middle of the 'box' (plain) or the centroid of
+            the 'mask' (fused).
         center_sampling: see FCOSHead; the paper's defaults.
         norm_on_bbox: see FCOSHead; the paper's defaults.
         centerness_on_reg: see FCOSHead; the paper's defaults.
@@ -48,8 +45,9 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
         self,
         num_classes: int,
         in_channels: int,
+        *,
         sample_in_mask: bool = True,
-        sampling_center: str = "box",
+        sampling_center: SamplingCenter = "box",
         center_sampling: bool = True,
         norm_on_bbox: bool = True,
         centerness_on_reg: bool = True,
@@ -57,8 +55,8 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
         loss_bbox: ConfigDict | dict[str, Any] = dict(type="GIoULoss", loss_weight=1.0),  # noqa: B006
         **args: Any,
     ) -> None:
-        self.sample_in_mask = check_option("sample_in_mask", sample_in_mask, (True, False))
-        self.sampling_center = check_option("sampling_center", sampling_center, SAMPLING_CENTERS)
+        check_option("sample_in_mask", sample_in_mask, (True, False))
+        check_option("sampling_center", sampling_center, get_args(SamplingCenter))
         if sampling_center == "mask" and not center_sampling:
             raise ValueError(
                 "sampling_center='mask' needs center_sampling=True: without it positives lie "
@@ -74,6 +72,8 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
             loss_bbox=loss_bbox,
             **args,
         )
+        self.sample_in_mask = sample_in_mask
+        self.sampling_center = sampling_center
 
     def forward(self, x: tuple[Tensor, ...]) -> tuple[list[Tensor], ...]:
         """Predict every level.
@@ -124,7 +124,7 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
         bboxes, labels = gt_instances.bboxes, gt_instances.labels
         in_mask, centers = None, None
         if len(bboxes) and (self.sample_in_mask or self.sampling_center == "mask"):
-            masks = ground_truth_masks(gt_instances)
+            masks = torch.from_numpy(gt_instances.masks.to_ndarray())  # (G, H, W) on the CPU
             if self.sample_in_mask:
                 in_mask = masks_at_points(masks, points.to(masks.device)).to(points.device)
             if self.sampling_center == "mask":
@@ -134,9 +134,9 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
             per_point(self.strides, num_points_per_lvl, points),
             regress_ranges,
             bboxes,
-            self.center_sample_radius if self.center_sampling else None,
-            in_mask,
-            centers,
+            center_radius=self.center_sample_radius if self.center_sampling else None,
+            in_mask=in_mask,
+            centers=centers,
         )
         self._remember_assignment(gt_inds)
         if len(bboxes) == 0:

@@ -17,23 +17,21 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..functional.coupling import Upsample, coupled_probabilities
-from ..functional.geometry import MASK_STRIDE, MASK_UPSAMPLE, cell_positions
+from ..functional.dense_masks import MaskRecipe, crop_to_boxes
+from ..functional.geometry import PIXEL_STRIDE, cell_positions
 from ..functional.mask_loss import mask_losses
-from ..functional.mask_prediction import MaskRecipe, crop_to_boxes, predict_masks
+from ..functional.mask_prediction import MaskFormat, predict_masks
 from ..functional.mask_targets import MaskTarget, mask_stride_targets
+from ..functional.resize import ResizeMode
 from ..layers import (
-    EMBEDDINGS,
     PIXEL_TOWERS,
     EmbeddingPrediction,
     SpatialEmbedding,
     part_dims,
     rename_older,
 )
-from ..options import MASK_FORMATS, MASK_RESIZES, check_embed_dim, check_option
+from ..options import Embedding, MaskLossMean, Tower, check_embed_dim, check_option
 from .detections import ends_inclusive, exclusive_boxes
-from .ground_truth import ground_truth_masks
-
-MASK_LOSS_MEANS = ("images", "proposals")
 
 
 @MODELS.register_module()
@@ -46,22 +44,24 @@ class PixelEmbedHead(BaseMaskHead):
         stacked_convs: convolutions of the tower.
         embed_dim: D with both parts of the embedding, the same as the proposal head's.
         embedding: 'both' parts, one part alone, or 'coord_conv', as the proposal head's.
-        stride: of P3 in pixels; masks are learned at half of it.
-        tower: 'plain' on P3 (Table 1) or 'fused' from P3 to P5 (Table 2).
-        learnable_position_scale: False: positions are in 100 pixels (Table 2).
-        upsample: how the mask stride is reached: see `coupling.coupled_logits`.
+        tower: 'plain' on P3, or 'fused' from P3 to P5.
+        learnable_position_scale: False: positions are in 100 pixels (fused).
+        upsample: what is resized to the mask stride: 'probability' (paper) or 'embedding' (the
+            released plain program).
+        upsample_mode: how: 'bilinear', or 'aligned' (fused).
         mask_target: how masks become targets: see `mask_targets.mask_stride_targets`.
         mask_loss_mean: the mask loss is the mean over 'images' of the mean over an image's
-            proposals (Table 1), or the mean over all 'proposals' (Table 2).
+            proposals (plain), or the mean over all 'proposals' (fused).
         norm_cfg: normalisation of the tower.
         loss_mask: a loss on mask logits that keeps one value an instance with
             ``reduction_override='none'``; its ``loss_weight`` is the paper's lambda.
-        semantic_branch: config of a SemanticBranch, for the auxiliary loss of Table 2; None: none.
+        semantic_branch: config of a SemanticBranch, for the auxiliary loss of the fused program.
         train_cfg: not used; every head of MMDetection is given it.
         test_cfg: ``mask_thr``: a pixel belongs to a mask if its probability is greater;
             ``crop_to_box`` (False): masks end two stride-4 cells outside their box (released);
             ``inclusive_boxes`` (False): boxes end with their last pixel (released);
-            ``mask_resize`` ('bilinear'): 'aligned' where targets are read at points;
+            ``mask_resize`` ('bilinear'): how the network input is reached from the mask stride,
+            'aligned' where targets are read at points (fused);
             ``mask_format`` ('bitmap'): 'rle' gives run-length codes, without full-size masks.
         init_cfg: initialisation.
     """
@@ -70,17 +70,18 @@ class PixelEmbedHead(BaseMaskHead):
 
     def __init__(
         self,
+        *,
         in_channels: int = 256,
         feat_channels: int = 256,
         stacked_convs: int = 4,
         embed_dim: int = 16,
-        embedding: str = "both",
-        stride: int = 8,
-        tower: str = "plain",
+        embedding: Embedding = "both",
+        tower: Tower = "plain",
         learnable_position_scale: bool = True,
         upsample: Upsample = "probability",
+        upsample_mode: ResizeMode = "bilinear",
         mask_target: MaskTarget = "bilinear",
-        mask_loss_mean: str = "images",
+        mask_loss_mean: MaskLossMean = "images",
         norm_cfg: dict[str, Any] = dict(type="GN", num_groups=32, requires_grad=True),  # noqa: B006
         loss_mask: dict[str, Any] = dict(type="LovaszHingeLoss", loss_weight=0.5),  # noqa: B006
         semantic_branch: dict[str, Any] | None = None,
@@ -90,13 +91,13 @@ class PixelEmbedHead(BaseMaskHead):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         self.embed_dim = check_embed_dim(embed_dim)
-        self.embedding = check_option("embedding", embedding, EMBEDDINGS)
+        self.embedding = check_option("embedding", embedding, get_args(Embedding))
         self.spatial_aware_dim, self.spatial_free_dim = part_dims(embedding, embed_dim)
-        self.stride = check_option("stride", stride, (MASK_STRIDE * MASK_UPSAMPLE,))
         self.upsample = check_option("upsample", upsample, get_args(Upsample))
+        self.upsample_mode = check_option("upsample_mode", upsample_mode, get_args(ResizeMode))
         self.mask_target = check_option("mask_target", mask_target, get_args(MaskTarget))
-        self.mask_loss_mean = check_option("mask_loss_mean", mask_loss_mean, MASK_LOSS_MEANS)
-        check_option("tower", tower, tuple(PIXEL_TOWERS))
+        self.mask_loss_mean = check_option("mask_loss_mean", mask_loss_mean, get_args(MaskLossMean))
+        check_option("tower", tower, get_args(Tower))
         check_option("learnable_position_scale", learnable_position_scale, (True, False))
         # To learn a head needs none; EmbedMask refuses to be without.
         self.test_cfg: ConfigDict = test_cfg
@@ -122,8 +123,8 @@ class PixelEmbedHead(BaseMaskHead):
         Returns:
             Pixel embedding (N, D, h, w), positions added, float32.
         """
-        offsets = self.embedding_prediction(self.tower(x), self.stride)
-        return (self.spatial_embedding(offsets, cell_positions(offsets, self.stride)),)
+        offsets = self.embedding_prediction(self.tower(x), PIXEL_STRIDE)
+        return (self.spatial_embedding(offsets, cell_positions(offsets, PIXEL_STRIDE)),)
 
     def loss(
         self,
@@ -139,15 +140,11 @@ class PixelEmbedHead(BaseMaskHead):
             positive_infos: see `loss_by_feat`.
 
         Returns:
-            ``loss_mask`` and, with a semantic branch, ``loss_semantic``.
+            See `loss_by_feat`.
         """
-        losses: dict[str, Tensor] = super().loss(x, batch_data_samples, positive_infos)
-        if self.semantic_branch is not None:
-            # The parent has padded the masks.
-            truth = [sample.gt_instances for sample in batch_data_samples]
-            losses["loss_semantic"] = self.semantic_branch.loss(
-                x[0], [ground_truth_masks(gt) for gt in truth], [gt.labels for gt in truth]
-            )
+        losses: dict[str, Tensor] = super().loss(
+            x, batch_data_samples, positive_infos, finest_level=x[0]
+        )
         return losses
 
     def loss_by_feat(
@@ -157,42 +154,49 @@ class PixelEmbedHead(BaseMaskHead):
         batch_img_metas: list[dict[str, Any]],
         positive_infos: list[InstanceData],
         batch_gt_instances_ignore: list[InstanceData] | None = None,
+        *,
+        finest_level: Tensor,
     ) -> dict[str, Tensor]:
-        """Mask loss, averaged as ``mask_loss_mean`` says.
+        """Mask loss, averaged as ``mask_loss_mean`` says, and the semantic loss.
 
         Args:
             pixel_embedding: (N, D, h, w).
-            batch_gt_instances: with ``masks`` of the padded network input.
+            batch_gt_instances: with ``labels`` and ``masks`` of the padded network input.
             batch_img_metas: not used.
             positive_infos: from the proposal head; of each image ``gt_inds`` (K,), ``priors``
                 (K, 2), ``proposal_embeddings`` (K, D), ``proposal_margins`` (K, D).
             batch_gt_instances_ignore: not used.
+            finest_level: (N, C, h, w) of the neck, for the semantic branch.
 
         Returns:
-            ``loss_mask``; zero, with zero gradients, where no image has a proposal.
+            ``loss_mask``; zero, with zero gradients, where no image has a proposal. With a semantic
+            branch ``loss_semantic`` too.
         """
-        losses = []
-        for pixels, proposals, gt_instances in zip(
-            pixel_embedding, positive_infos, batch_gt_instances, strict=True
-        ):
-            masks = ground_truth_masks(gt_instances)
-            targets = mask_stride_targets(masks, self.mask_target).to(pixels.device)
-            losses.append(
-                mask_losses(
-                    pixels,
-                    *self.embedding_and_margin(proposals),
-                    targets,
-                    proposals.gt_inds,
-                    self.upsample,
-                    partial(self.loss_mask, reduction_override="none"),
-                )
+        # (G, H, W) uint8 of each image, on the CPU; the tensors share the masks' memory.
+        batch_masks = [torch.from_numpy(gt.masks.to_ndarray()) for gt in batch_gt_instances]
+        losses = [
+            mask_losses(
+                pixels,
+                *self.embedding_and_margin(proposals),
+                targets=mask_stride_targets(masks, self.mask_target).to(pixels.device),
+                gt_inds=proposals.gt_inds,
+                upsample=self.upsample,
+                upsample_mode=self.upsample_mode,
+                loss=partial(self.loss_mask, reduction_override="none"),
             )
+            for pixels, proposals, masks in zip(
+                pixel_embedding, positive_infos, batch_masks, strict=True
+            )
+        ]
         # Not a branch on K: without proposals the sums still reach every parameter.
-        if self.mask_loss_mean == "proposals":
-            loss = torch.cat(losses)
-            return dict(loss_mask=loss.sum() / max(len(loss), 1))
-        means = [loss.sum() / max(len(loss), 1) for loss in losses]
-        return dict(loss_mask=torch.stack(means).mean())
+        groups = [torch.cat(losses)] if self.mask_loss_mean == "proposals" else losses
+        means = [group.sum() / max(len(group), 1) for group in groups]
+        result = dict(loss_mask=torch.stack(means).mean())
+        if self.semantic_branch is not None:
+            result["loss_semantic"] = self.semantic_branch.loss(
+                finest_level, batch_masks, [gt.labels for gt in batch_gt_instances]
+            )
+        return result
 
     def predict_by_feat(
         self,
@@ -229,9 +233,10 @@ class PixelEmbedHead(BaseMaskHead):
             pixels,
             *self.embedding_and_margin(results),
             results.bboxes,
-            meta["img_shape"][:2],
-            shape[:2],
-            self.mask_recipe,
+            img_shape=meta["img_shape"][:2],
+            size=shape[:2],
+            recipe=self.mask_recipe,
+            mask_format=self.mask_format,
         )
         scale_factor = meta["scale_factor"] if rescale else (1.0, 1.0)
         bboxes = exclusive_boxes(results.bboxes, scale_factor, self.inclusive_boxes)
@@ -250,10 +255,16 @@ class PixelEmbedHead(BaseMaskHead):
         return MaskRecipe(
             mask_thr=self.test_cfg.mask_thr,
             upsample=self.upsample,
-            resize=self.test_cfg.get("mask_resize", MASK_RESIZES[0]),
+            upsample_mode=self.upsample_mode,
+            resize=self.test_cfg.get("mask_resize", "bilinear"),
             crop_to_box=self.test_cfg.get("crop_to_box", False),
-            mask_format=self.test_cfg.get("mask_format", MASK_FORMATS[0]),
         )
+
+    @property
+    def mask_format(self) -> MaskFormat:
+        """Bitmaps or run lengths, by ``test_cfg``."""
+        mask_format: MaskFormat = self.test_cfg.get("mask_format", "bitmap")
+        return mask_format
 
     def mask_probabilities(self, pixels: Tensor, results: InstanceData) -> Tensor:
         """Mask probabilities of one image's detections at the mask stride.
@@ -266,7 +277,10 @@ class PixelEmbedHead(BaseMaskHead):
             (K, 2h, 2w) over the padded network input, cropped if ``test_cfg.crop_to_box``.
         """
         probability = coupled_probabilities(
-            pixels, *self.embedding_and_margin(results), self.upsample
+            pixels,
+            *self.embedding_and_margin(results),
+            upsample=self.upsample,
+            upsample_mode=self.upsample_mode,
         )
         if self.mask_recipe.crop_to_box:
             probability = crop_to_boxes(probability, results.bboxes)
@@ -284,5 +298,5 @@ class PixelEmbedHead(BaseMaskHead):
         renamed = {"conv_spatial_": "embedding_prediction.conv_spatial_"}
         # Version 1 knew the plain tower alone, as a sequence.
         renamed |= {f"tower.{i}.": f"tower.convs.{i}." for i in range(len(self.tower.convs))}
-        rename_older(state_dict, prefix, local_metadata, self._version, renamed)
+        rename_older(state_dict, prefix, local_metadata, version=self._version, renamed=renamed)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)

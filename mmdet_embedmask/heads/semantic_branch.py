@@ -1,4 +1,4 @@
-"""The auxiliary semantic loss of the released Table 2 program."""
+"""The auxiliary semantic loss of the released fused program."""
 
 from typing import Any
 
@@ -30,6 +30,7 @@ class SemanticBranch(BaseModule):
     def __init__(
         self,
         num_classes: int,
+        *,
         in_channels: int = 256,
         feat_channels: int = 128,
         norm_cfg: dict[str, Any] = dict(type="BN"),  # noqa: B006

@@ -144,7 +144,7 @@ def check_padding(model: Any) -> None:
             "data_preprocessor.pad_mask=False leaves masks smaller than the padded images that "
             "EmbedMask learns them on: set data_preprocessor.pad_mask=True"
         )
-    check_pad_divisor(getattr(preprocessor, "pad_size_divisor", None), model.mask_head.stride)
+    check_pad_divisor(getattr(preprocessor, "pad_size_divisor", None))
 
 
 def check_classes(model: Any, dataset: BaseDataset) -> None:
@@ -164,7 +164,7 @@ def check_mask_format(model: Any, hooks: Iterable[Hook], metrics: Iterable[BaseM
     Raises:
         ValueError: naming who does.
     """
-    if model.mask_head.mask_recipe.mask_format != "rle":
+    if model.mask_head.mask_format != "rle":
         return
     readers = [hook for hook in hooks if isinstance(hook, DetVisualizationHook) and hook.draw]
     readers += [metric for metric in metrics if isinstance(metric, DumpDetResults)]

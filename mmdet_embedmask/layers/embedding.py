@@ -5,20 +5,17 @@ from mmcv.cnn import Scale
 from torch import Tensor, nn
 
 from ..functional.geometry import POSITION_UNIT, SPATIAL_AWARE_DIM, cell_positions
-
-EMBEDDINGS = ("both", "spatial_aware", "spatial_free", "coord_conv")
-"""What an embedding is made of (paper Table 3): both parts, one part alone, or both predicted from
-coordinates as two more input channels instead of having the position added."""
+from ..options import Embedding
 
 POSITIONED = ("both", "spatial_aware")
 """The embeddings to whose spatial-aware part the position is added."""
 
 
-def part_dims(embedding: str, embed_dim: int) -> tuple[int, int]:
+def part_dims(embedding: Embedding, embed_dim: int) -> tuple[int, int]:
     """Channels of the spatial-aware and of the spatial-free part; a part left out has none.
 
     Args:
-        embedding: one of EMBEDDINGS.
+        embedding: what it is made of.
         embed_dim: D with both parts.
     """
     aware = 0 if embedding == "spatial_free" else SPATIAL_AWARE_DIM
@@ -32,10 +29,10 @@ class EmbeddingPrediction(nn.Module):
     Args:
         in_channels: channels of the feature map.
         embed_dim: D with both parts.
-        embedding: one of EMBEDDINGS.
+        embedding: what it is made of.
     """
 
-    def __init__(self, in_channels: int, embed_dim: int, embedding: str = "both") -> None:
+    def __init__(self, in_channels: int, embed_dim: int, embedding: Embedding = "both") -> None:
         super().__init__()
         self.reads_coordinates = embedding == "coord_conv"
         channels = in_channels + 2 * self.reads_coordinates
@@ -66,11 +63,11 @@ class SpatialEmbedding(nn.Module):
     One object serves pixels and proposals, so that both read the same ``position_scale``.
 
     Args:
-        embedding: one of EMBEDDINGS; those without an added position pass through.
-        learnable_scale: False: u = (x, y) / 100, as the released Table 2 program has it.
+        embedding: what it is made of; without an added position it passes through.
+        learnable_scale: False: u = (x, y) / 100, as the released fused program has it.
     """
 
-    def __init__(self, embedding: str = "both", learnable_scale: bool = True) -> None:
+    def __init__(self, embedding: Embedding = "both", learnable_scale: bool = True) -> None:
         super().__init__()
         self.adds_position = embedding in POSITIONED
         learned = self.adds_position and learnable_scale

@@ -8,4 +8,4 @@ KAIMING_UNIFORM = dict(
     nonlinearity="leaky_relu",
     distribution="uniform",
 )
-"""Initialisation of the released Table 2 program's convolutions before its predictions."""
+"""Initialisation of the released fused program's convolutions before its predictions."""

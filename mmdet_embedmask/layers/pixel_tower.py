@@ -12,6 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..functional.resize import aligned_bilinear
+from ..options import Tower
 from .initialization import KAIMING_UNIFORM
 
 FUSED_LEVELS = 3
@@ -19,7 +20,7 @@ FUSED_LEVELS = 3
 
 
 class PlainTower(BaseModule):
-    """Convolutions on the finest level (Table 1).
+    """Convolutions on the finest level.
 
     Args:
         in_channels: C.
@@ -48,7 +49,7 @@ class PlainTower(BaseModule):
 
 
 class FusedTower(BaseModule):
-    """P3 to P5, each refined, brought to the size of P3 and summed; then a tower (Table 2).
+    """P3 to P5, each refined, brought to the size of P3 and summed; then a tower (paper Table 2).
 
     Args:
         in_channels: C.
@@ -99,4 +100,4 @@ class FusedTower(BaseModule):
         return feature
 
 
-PIXEL_TOWERS: dict[str, type[PlainTower | FusedTower]] = dict(plain=PlainTower, fused=FusedTower)
+PIXEL_TOWERS: dict[Tower, type[PlainTower | FusedTower]] = dict(plain=PlainTower, fused=FusedTower)

@@ -9,6 +9,7 @@ from mmcv.cnn import Scale
 from mmengine.model import BaseModule, initialize, normal_init
 from torch import Tensor, nn
 
+from ..options import Embedding
 from .embedding import EmbeddingPrediction, part_dims
 from .initialization import KAIMING_UNIFORM
 from .renamed_weights import rename_older
@@ -28,13 +29,13 @@ class ProposalBranch(BaseModule):
         in_channels: channels of the box tower.
         embed_dim: D with both parts of the embedding.
         strides: of the levels; each level has its own scale of the spatial-aware margin.
-        embedding: one of EMBEDDINGS (paper Table 3).
+        embedding: what it is made of (paper Table 3).
         learnable_margin: False: the prior precision everywhere (paper Table 3, "fixed margin").
         prior_margin: distance in one channel at which P = 0.5 before training.
         margin_reduce_factor: the tower is divided by this before the margin's convolutions, so
             that margins start at their prior (released).
         reduce_channels: channels of a 1x1 convolution before the 3x3 ones of the embedding, and of
-            another before the margin's (released Table 2 program); None: no 1x1 convolutions.
+            another before the margin's (released fused program); None: no 1x1 convolutions.
     """
 
     _version = 2
@@ -44,7 +45,8 @@ class ProposalBranch(BaseModule):
         in_channels: int,
         embed_dim: int,
         strides: Sequence[int],
-        embedding: str = "both",
+        *,
+        embedding: Embedding = "both",
         learnable_margin: bool = True,
         prior_margin: float = 2.0,
         margin_reduce_factor: float = 32.0,
@@ -108,7 +110,7 @@ class ProposalBranch(BaseModule):
     ) -> None:
         """Also load what version 1 saved."""
         renamed = {"conv_spatial_": "embedding.conv_spatial_"}
-        rename_older(state_dict, prefix, local_metadata, self._version, renamed)
+        rename_older(state_dict, prefix, local_metadata, version=self._version, renamed=renamed)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
 
 

@@ -14,6 +14,7 @@ def rename_older(
     state_dict: dict[str, Tensor],
     prefix: str,
     local_metadata: dict[str, Any],
+    *,
     version: int,
     renamed: Mapping[str, str],
 ) -> None:

@@ -95,7 +95,7 @@ class EmbedMaskTTAModel(BaseTTAModel):
         members = merged.members.tolist()
         probabilities = (mean_probability(views, m, size, recipe.resize) for m in members)
         masks = (probability > recipe.mask_thr for probability in probabilities)
-        if recipe.mask_format == "rle":
+        if self.module.mask_head.mask_format == "rle":
             return [encode_mask(mask.cpu().numpy()) for mask in masks]
         found = list(masks)
         return torch.stack(found) if found else merged.labels.new_zeros((0, *size)).bool()

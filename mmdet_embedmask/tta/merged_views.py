@@ -13,7 +13,7 @@ from mmcv.ops import batched_nms
 from mmdet.structures.bbox import bbox_flip, bbox_overlaps
 from torch import Tensor
 
-from ..functional.resize import MaskResize, probability_at_size
+from ..functional.resize import ResizeMode, probability_at_size
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class View:
         return boxes
 
     def unflipped_probability(
-        self, index: int, size: tuple[int, int], resize: MaskResize
+        self, index: int, size: tuple[int, int], resize: ResizeMode
     ) -> Tensor:
         """Probability (*size) of one detection over the original image."""
         maps = self.probability[index : index + 1]
@@ -117,7 +117,7 @@ def merge_detections(
 
 
 def mean_probability(
-    views: Sequence[View], members: Sequence[int], size: tuple[int, int], resize: MaskResize
+    views: Sequence[View], members: Sequence[int], size: tuple[int, int], resize: ResizeMode
 ) -> Tensor:
     """Mean probability of one detection over the views that have seen it.
 

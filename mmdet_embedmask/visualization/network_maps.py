@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..functional.geometry import MASK_STRIDE, MASK_UPSAMPLE
-from ..functional.resize import MaskResize, aligned_bilinear
+from ..functional.resize import ResizeMode, aligned_bilinear
 from ..inspection import InspectedImage
 
 PIXEL_STRIDE = MASK_STRIDE * MASK_UPSAMPLE
@@ -26,7 +26,7 @@ def to_picture(
     stride: int,
     img_shape: tuple[int, int],
     size: tuple[int, int],
-    resize: MaskResize = "bilinear",
+    resize: ResizeMode = "bilinear",
 ) -> NDArray[np.float32]:
     """Maps over the network input at the size of a picture of the image inside the padding.
 

@@ -97,7 +97,7 @@ def test_masks_are_as_large_as_the_original_and_inputs_padded(tiny):
 
 def test_run_lengths_are_embedmasks_own(tiny):
     subject = prepare(replace(tiny, instances=3, run_lengths=True), ImageSpec((64, 64)))
-    assert subject.model.mask_head.mask_recipe.mask_format == "rle"
+    assert subject.model.mask_head.mask_format == "rle"
     assert len(subject.predict()[0].pred_instances.masks) == 3
 
 

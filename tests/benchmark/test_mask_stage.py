@@ -13,7 +13,7 @@ from mmdet_embedmask.benchmark.mask_stage import (
     time_mask_stages,
     write_output,
 )
-from mmdet_embedmask.functional.mask_prediction import MaskRecipe
+from mmdet_embedmask.functional.dense_masks import MaskRecipe
 
 # Of pycocotools, about its own arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -13,7 +13,8 @@ from mmdet_embedmask.benchmark.products import (
     without_tf32,
 )
 from mmdet_embedmask.functional.coupling import squared_distance
-from mmdet_embedmask.functional.mask_prediction import MaskRecipe, predict_masks
+from mmdet_embedmask.functional.dense_masks import MaskRecipe
+from mmdet_embedmask.functional.mask_prediction import predict_masks
 from mmdet_embedmask.functional.mask_tiles import TILE, border_masks
 
 STAGE = MaskStage(5, 0.06, (150, 200), (180, 230), MaskRecipe(0.5))
@@ -32,13 +33,15 @@ def test_the_product_of_coupling_gives_its_distances():
 def test_the_products_of_border_tiles_are_those_of_the_masks(monkeypatch):
     seen = []
 
-    def noted(probability, border, rows, columns, mask_thr):
-        for tiles, masks in border_masks(probability, border, rows, columns, mask_thr):
+    def noted(probability, border, axes, mask_thr):
+        for tiles, masks in border_masks(probability, border, axes, mask_thr):
             seen.append(masks)
             yield tiles, masks
 
     monkeypatch.setattr("mmdet_embedmask.functional.mask_prediction.border_masks", noted)
-    predict_masks(*STAGE.embeddings(), STAGE.img_shape, STAGE.size, STAGE.recipe)
+    predict_masks(
+        *STAGE.embeddings(), img_shape=STAGE.img_shape, size=STAGE.size, recipe=STAGE.recipe
+    )
     made = border_tiles(STAGE)
     assert all(factor.dtype == torch.float64 for factor in made.factors)
     resized = made.multiply(*made.factors)

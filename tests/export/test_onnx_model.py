@@ -18,7 +18,7 @@ SETTINGS = {
     "many classes": dict(bbox_head=dict(num_classes=30)),
     "sqrt": dict(test_cfg=dict(score="sqrt")),
     "embedding": dict(mask_head=dict(upsample="embedding")),
-    "aligned": dict(mask_head=dict(upsample="aligned")),
+    "aligned": dict(mask_head=dict(upsample_mode="aligned")),
     "fused": dict(bbox_head=FUSED_BBOX_HEAD, mask_head=FUSED_MASK_HEAD),
     "small boxes": dict(test_cfg=dict(min_bbox_size=40)),
     "all survive": dict(test_cfg=dict(max_per_img=1000, nms_pre=10)),

@@ -1,8 +1,10 @@
 import math
 from contextlib import contextmanager
+from typing import get_args
 
 import pytest
 import torch
+from embeddings import UPSAMPLINGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,10 +14,9 @@ from mmdet_embedmask.functional.coupling import (
     mask_logit,
     mask_probability,
     squared_distance,
-    upsample_bilinear,
     upsampled_mask_logit,
 )
-from mmdet_embedmask.functional.resize import aligned_bilinear
+from mmdet_embedmask.functional.resize import ResizeMode, enlarge
 
 
 def plain_distance(p, q, margin):
@@ -59,8 +60,8 @@ def test_a_pixel_on_a_far_proposal_is_at_no_negative_distance():
 
 def test_gradcheck():
     inputs = [x.requires_grad_() for x in random_embeddings(k=2, d=4, h=2, w=3)]
-    for upsample in ("probability", "embedding"):
-        assert torch.autograd.gradcheck(lambda *x, u=upsample: coupled_logits(*x, u), inputs)
+    for how in UPSAMPLINGS:
+        assert torch.autograd.gradcheck(lambda *x, how=how: coupled_logits(*x, **how), inputs)
 
 
 def test_far_from_the_origin_distances_keep_their_precision():
@@ -176,16 +177,16 @@ def test_no_nan_or_infinity_from_0_to_1e6(exponents, zeros, upsampled):
 
 def test_upsampled_logit_equals_the_logit_of_the_upsampled_probability():
     distance = torch.rand(2, 5, 7, dtype=torch.float64) * 20 + 0.01
-    expected = upsample_bilinear(torch.exp(-distance)).logit()
+    expected = enlarge(torch.exp(-distance), 2, "bilinear").logit()
     torch.testing.assert_close(upsampled_mask_logit(distance), expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("aligned", [True, False])
-def test_upsampled_logit_of_near_pixels_is_exact_in_float32(aligned):
+@pytest.mark.parametrize("mode", get_args(ResizeMode))
+def test_upsampled_logit_of_near_pixels_is_exact_in_float32(mode):
     distance = torch.logspace(-6, -3, 64).reshape(1, 8, 8)
-    exact = upsampled_mask_logit(distance.double(), aligned)
+    exact = upsampled_mask_logit(distance.double(), mode)
     # 1 - exp(-d) has two or three digits left here in float32.
-    actual = upsampled_mask_logit(distance, aligned).double()
+    actual = upsampled_mask_logit(distance, mode).double()
     torch.testing.assert_close(actual, exact, rtol=1e-6, atol=0)
 
 
@@ -196,26 +197,26 @@ def test_upsampled_logit_of_a_hand_written_case():
     assert probability.tolist() == pytest.approx([0.8, 0.7, 0.5, 0.4], rel=1e-12)
 
 
-@pytest.mark.parametrize("upsample", ["probability", "embedding", "aligned"])
-def test_logits_and_probabilities_agree(upsample):
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+def test_logits_and_probabilities_agree(upsampling):
     inputs = random_embeddings()
-    logits = coupled_logits(*inputs, upsample)
+    logits = coupled_logits(*inputs, **upsampling)
     assert logits.shape == (3, 8, 12)
     torch.testing.assert_close(
-        logits.sigmoid(), coupled_probabilities(*inputs, upsample), rtol=0, atol=1e-6
+        logits.sigmoid(), coupled_probabilities(*inputs, **upsampling), rtol=0, atol=1e-6
     )
 
 
 def test_the_two_ways_of_upsampling_differ():
     inputs = random_embeddings()
-    a, b = (coupled_probabilities(*inputs, u) for u in ("probability", "embedding"))
+    a, b = (coupled_probabilities(*inputs, upsample=u) for u in ("probability", "embedding"))
     assert (a - b).abs().max() > 0.01
 
 
-@pytest.mark.parametrize("upsample", ["probability", "embedding", "aligned"])
-def test_no_proposals_give_no_maps_but_zero_gradients(upsample):
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+def test_no_proposals_give_no_maps_but_zero_gradients(upsampling):
     inputs = [x.requires_grad_() for x in random_embeddings(k=0)]
-    logits = coupled_logits(*inputs, upsample)
+    logits = coupled_logits(*inputs, **upsampling)
     assert logits.shape == (0, 8, 12)
     for gradient in torch.autograd.grad(logits.sum(), inputs):
         assert torch.equal(gradient, torch.zeros_like(gradient))
@@ -223,16 +224,16 @@ def test_no_proposals_give_no_maps_but_zero_gradients(upsample):
 
 def test_aligned_logit_equals_the_logit_of_the_aligned_probability():
     distance = torch.rand(3, 4, 5, dtype=torch.float64) * 8 + 0.01
-    probability = aligned_bilinear(torch.exp(-distance), 2)
+    probability = enlarge(torch.exp(-distance), 2, "aligned")
     torch.testing.assert_close(
-        upsampled_mask_logit(distance, aligned=True), torch.logit(probability), rtol=1e-9, atol=1e-9
+        upsampled_mask_logit(distance, "aligned"), torch.logit(probability), rtol=1e-9, atol=1e-9
     )
 
 
 def test_aligned_probabilities_are_those_of_the_pixels_at_every_second_cell():
     p, q, margin = random_embeddings()
     probability = mask_probability(squared_distance(p, q, margin))
-    aligned = coupled_probabilities(p, q, margin, "aligned")
+    aligned = coupled_probabilities(p, q, margin, upsample_mode="aligned")
     assert torch.equal(aligned[:, 1::2, 1::2], probability)
 
 

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -10,10 +8,8 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
 import mmdet_embedmask.functional.mask_prediction as mask_prediction
-from mmdet_embedmask.functional.dense_masks import dense_masks
+from mmdet_embedmask.functional.dense_masks import MaskRecipe, crop_to_boxes, dense_masks
 from mmdet_embedmask.functional.mask_prediction import (
-    MaskRecipe,
-    crop_to_boxes,
     masks_at_mask_stride,
     masks_of_maps,
     predict_masks,
@@ -25,19 +21,23 @@ from mmdet_embedmask.functional.resize import aligned_bilinear, probability_at_s
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def float64_probability(pixels, proposals, margins, boxes, img_shape, size, recipe):
+def twice(maps, mode):
+    if mode == "aligned":
+        return aligned_bilinear(maps, 2)
+    return F.interpolate(maps[:, None], scale_factor=2, mode="bilinear")[:, 0]
+
+
+def float64_probability(pixels, proposals, margins, boxes, *, img_shape, size, recipe):
     """The definition, all instances at once, by differences and in float64."""
     pixels, proposals, margins = pixels.double(), proposals.double(), margins.double()
     if recipe.upsample == "embedding":
-        pixels = F.interpolate(pixels[None], scale_factor=2, mode="bilinear")[0]
+        pixels = twice(pixels, recipe.upsample_mode)
     maps = torch.zeros(len(proposals), *pixels.shape[1:], dtype=torch.float64)
     for p, q, w in zip(pixels, proposals.T, margins.T, strict=True):
         maps += w[:, None, None] * (p - q[:, None, None]) ** 2
     maps = torch.exp(-maps)
-    if recipe.upsample == "aligned":
-        maps = aligned_bilinear(maps, 2)
-    elif recipe.upsample == "probability":
-        maps = F.interpolate(maps[:, None], scale_factor=2, mode="bilinear")[:, 0]
+    if recipe.upsample == "probability":
+        maps = twice(maps, recipe.upsample_mode)
     if recipe.crop_to_box:
         # Columns int(x1 / 4) - 2 up to, not including, int(x2 / 4) + 2; rows likewise.
         for cells, (x1, y1, x2, y2) in zip(maps, boxes.tolist(), strict=True):
@@ -66,14 +66,15 @@ def check_case(seed, max_instances, max_side):
     img_shape = draw(1, 8 * h), draw(1, 8 * w)
     size = draw(1, max_side), draw(1, max_side)
     recipe = RECIPES[seed % len(RECIPES)]
-    inputs = (*scene(k, h, w, generator), img_shape, size)
-    masks = predict_masks(*inputs, recipe)
+    inputs = scene(k, h, w, generator)
+    how = dict(img_shape=img_shape, size=size, recipe=recipe)
+    masks = predict_masks(*inputs, **how)
     assert masks.shape == (k, *size) and masks.dtype == torch.bool and masks.is_contiguous()
     if k:  # interpolate takes no empty batch
-        probability = float64_probability(*inputs, recipe)
+        probability = float64_probability(*inputs, **how)
         clear = (probability - recipe.mask_thr).abs() >= 1e-5
         assert torch.equal(masks[clear], (probability > recipe.mask_thr)[clear])
-    codes = predict_masks(*inputs, replace(recipe, mask_format="rle"))
+    codes = predict_masks(*inputs, **how, mask_format="rle")
     assert torch.equal(decode(codes, size), masks)
     return masks.numel()
 
@@ -92,10 +93,11 @@ def test_masks_of_1200_images_with_up_to_300_instances_equal_the_dense_definitio
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_dense_masks_of_the_benchmark_are_the_same(recipe):
-    inputs = (*scene(9, 16, 24, torch.Generator().manual_seed(3)), (120, 185), (97, 301))
-    dense = dense_masks(*inputs, recipe)
+    inputs = scene(9, 16, 24, torch.Generator().manual_seed(3))
+    how = dict(img_shape=(120, 185), size=(97, 301), recipe=recipe)
+    dense = dense_masks(*inputs, **how)
     assert 0 < dense.sum() < dense.numel()
-    assert (predict_masks(*inputs, recipe) != dense).sum() <= 1  # a probability at the threshold
+    assert (predict_masks(*inputs, **how) != dense).sum() <= 1  # a probability at the threshold
 
 
 @pytest.mark.parametrize("crop_to_box", [True, False])
@@ -103,9 +105,10 @@ def test_the_dense_masks_of_the_benchmark_are_the_same(recipe):
 def test_coupling_some_instances_at_a_time_gives_the_same_masks(
     monkeypatch, mask_format, crop_to_box
 ):
-    inputs = (*scene(7, 16, 24, torch.Generator().manual_seed(0)), (120, 185), (97, 301))
-    recipe = MaskRecipe(0.5, crop_to_box=crop_to_box, mask_format=mask_format)
-    whole = predict_masks(*inputs, recipe)
+    inputs = scene(7, 16, 24, torch.Generator().manual_seed(0))
+    recipe = MaskRecipe(0.5, crop_to_box=crop_to_box)
+    how = dict(img_shape=(120, 185), size=(97, 301), recipe=recipe, mask_format=mask_format)
+    whole = predict_masks(*inputs, **how)
     # Cropping is done at the mask stride, where a map has four times as many cells.
     monkeypatch.setattr(mask_prediction, "MAX_CELLS", 2 * 16 * 24 * (4 if crop_to_box else 1))
     coupled = []
@@ -118,9 +121,9 @@ def test_coupling_some_instances_at_a_time_gives_the_same_masks(
         monkeypatch.setattr(
             mask_prediction,
             "coupled_probabilities",
-            lambda *a: coupled.append(len(a[1])) or maps(*a),
+            lambda *a, **b: coupled.append(len(a[1])) or maps(*a, **b),
         )
-    parts = predict_masks(*inputs, recipe)
+    parts = predict_masks(*inputs, **how)
     assert coupled == [2, 2, 2, 1]
     assert torch.equal(parts, whole) if mask_format == "bitmap" else parts == whole
 
@@ -130,7 +133,8 @@ def test_parts_are_bounded_by_the_tiles_of_a_large_image_too(monkeypatch, max_ce
     # Masks of 2000 x 1000 pixels are 63 x 32 tiles, of maps of 4 x 4 cells.
     monkeypatch.setattr(mask_prediction, "MAX_CELLS", max_cells)
     axes = [
-        tile_axis(resize_matrix(4, None, "bilinear", 16, size), halo=0) for size in (2000, 1000)
+        tile_axis(resize_matrix(4, None, "bilinear", inside=16, size=size), halo=0)
+        for size in (2000, 1000)
     ]
     seen = []
 
@@ -138,15 +142,15 @@ def test_parts_are_bounded_by_the_tiles_of_a_large_image_too(monkeypatch, max_ce
         seen.append(len(range(5)[part]))
         return torch.zeros(seen[-1], 4, 4)
 
-    masks_of_maps(maps, 5, *axes, MaskRecipe(0.5))
+    masks_of_maps(maps, 5, tuple(axes), mask_thr=0.5)
     assert seen == parts
 
 
 def test_run_lengths_of_empty_and_of_whole_masks():
     probability = torch.stack([torch.zeros(8, 8), torch.ones(8, 8)])
-    recipe = MaskRecipe(0.5, mask_format="rle")
+    how = dict(mask_thr=0.5, mask_format="rle")
     for maps, expected in ((probability, [0, 1]), (probability[:1], [0]), (probability[1:], [1])):
-        masks = decode(masks_at_mask_stride(maps, (30, 32), (40, 50), recipe), (40, 50))
+        masks = decode(masks_at_mask_stride(maps, (30, 32), (40, 50), **how), (40, 50))
         assert torch.equal(masks, torch.tensor(expected).bool()[:, None, None].expand(-1, 40, 50))
 
 
@@ -165,7 +169,7 @@ def test_one_full_tile_alone():
 
 
 def masks_of(probability, img_shape, size, mask_thr, resize="bilinear"):
-    return masks_at_mask_stride(probability, img_shape, size, MaskRecipe(mask_thr, resize=resize))
+    return masks_at_mask_stride(probability, img_shape, size, mask_thr=mask_thr, resize=resize)
 
 
 def test_the_threshold_itself_is_outside_the_mask():
@@ -227,10 +231,11 @@ def test_aligned_masks_put_a_cell_at_the_pixel_that_its_target_was_read_from():
 
 
 def test_autocast_moves_no_pixel():
-    inputs = (*scene(7, 16, 24, torch.Generator().manual_seed(0)), (120, 185), (97, 301))
-    expected = predict_masks(*inputs, MaskRecipe(0.5))
+    inputs = scene(7, 16, 24, torch.Generator().manual_seed(0))
+    how = dict(img_shape=(120, 185), size=(97, 301), recipe=MaskRecipe(0.5))
+    expected = predict_masks(*inputs, **how)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(predict_masks(*inputs, MaskRecipe(0.5)), expected)
+        assert torch.equal(predict_masks(*inputs, **how), expected)
 
 
 def test_axes_are_kept_for_images_of_the_same_size(monkeypatch):
@@ -240,14 +245,14 @@ def test_axes_are_kept_for_images_of_the_same_size(monkeypatch):
         mask_prediction, "tile_axis", lambda *args: made.append(args) or original(*args)
     )
     mask_prediction._axis.cache_clear()
-    maps, recipe = torch.rand(2, 8, 8), MaskRecipe(0.5)
-    first = masks_at_mask_stride(maps, (30, 32), (41, 50), recipe)
+    maps = torch.rand(2, 8, 8)
+    first = masks_at_mask_stride(maps, (30, 32), (41, 50), mask_thr=0.5)
     assert len(made) == 2
-    assert torch.equal(masks_at_mask_stride(maps, (30, 32), (41, 50), recipe), first)
+    assert torch.equal(masks_at_mask_stride(maps, (30, 32), (41, 50), mask_thr=0.5), first)
     assert len(made) == 2
     # Other sizes, and the halo of run lengths, are others.
-    masks_at_mask_stride(maps, (30, 32), (42, 50), recipe)
-    masks_at_mask_stride(maps, (30, 32), (41, 50), MaskRecipe(0.5, mask_format="rle"))
+    masks_at_mask_stride(maps, (30, 32), (42, 50), mask_thr=0.5)
+    masks_at_mask_stride(maps, (30, 32), (41, 50), mask_thr=0.5, mask_format="rle")
     assert len(made) == 4
 
 
@@ -255,6 +260,6 @@ def test_axes_of_inference_mode_serve_outside_it():
     mask_prediction._axis.cache_clear()
     maps = torch.rand(2, 8, 8)
     with torch.inference_mode():
-        expected = masks_at_mask_stride(maps, (30, 32), (40, 50), MaskRecipe(0.5)).clone()
-    masks = masks_at_mask_stride(maps.requires_grad_(), (30, 32), (40, 50), MaskRecipe(0.5))
+        expected = masks_at_mask_stride(maps, (30, 32), (40, 50), mask_thr=0.5).clone()
+    masks = masks_at_mask_stride(maps.requires_grad_(), (30, 32), (40, 50), mask_thr=0.5)
     assert torch.equal(masks, expected)

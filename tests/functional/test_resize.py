@@ -60,10 +60,10 @@ def test_wrong_factors_are_refused(factor):
 
 def test_by_hand():
     # Two cells at the mask stride, a network input of 8 pixels, the original as large.
-    matrix = resize_matrix(2, None, "bilinear", 8, 8)
+    matrix = resize_matrix(2, None, "bilinear", inside=8, size=8)
     right = [0, 0, 1 / 8, 3 / 8, 5 / 8, 7 / 8, 1, 1]
     torch.testing.assert_close(matrix[:, 1], torch.tensor(right, dtype=torch.float64))
-    aligned = resize_matrix(2, None, "aligned", 8, 8)
+    aligned = resize_matrix(2, None, "aligned", inside=8, size=8)
     right = [0, 0, 0, 1 / 4, 2 / 4, 3 / 4, 1, 1]
     torch.testing.assert_close(aligned[:, 1], torch.tensor(right, dtype=torch.float64))
 
@@ -90,7 +90,7 @@ def test_the_product_is_all_resizes_in_a_row(data, to_mask_stride, to_input):
     inside = tuple(data.draw(st.integers(1, stride * n)) for n in cells)
     size = data.draw(st.tuples(st.integers(1, 150), st.integers(1, 150)))
     rows, columns = (
-        resize_matrix(n, to_mask_stride, to_input, i, s)
+        resize_matrix(n, to_mask_stride, to_input, inside=i, size=s)
         for n, i, s in zip(cells, inside, size, strict=True)
     )
     maps = torch.rand(2, *cells, dtype=torch.float64)
@@ -103,5 +103,5 @@ def test_the_product_is_all_resizes_in_a_row(data, to_mask_stride, to_input):
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_cells_of_the_padding_have_no_weight(size):
     # 8 cells at the mask stride; pixel 15 is the last inside and reads cells 3 and 4.
-    matrix = resize_matrix(8, None, "bilinear", 16, size)
+    matrix = resize_matrix(8, None, "bilinear", inside=16, size=size)
     assert matrix[:, 5:].abs().max() == 0

@@ -24,7 +24,7 @@ def changes_of(masks):
 
 
 def encode(masks):
-    return encode_changes(*changes_of(masks), len(masks), masks.shape[1:])
+    return encode_changes(*changes_of(masks), num_instances=len(masks), size=masks.shape[1:])
 
 
 def test_a_hand_written_mask():
@@ -51,7 +51,7 @@ def test_the_order_of_changes_does_not_matter():
     changes = changes_of(masks)
     order = np.random.default_rng(1).permutation(len(changes[0]))
     shuffled = [part[order] for part in changes]
-    assert encode_changes(*shuffled, 3, (9, 7)) == encode(masks)
+    assert encode_changes(*shuffled, num_instances=3, size=(9, 7)) == encode(masks)
 
 
 @settings(max_examples=150, deadline=None)

@@ -1,10 +1,8 @@
 """The mathematics on a GPU: the CPU's values and gradients."""
 
-from dataclasses import replace
-
 import pytest
 import torch
-from embeddings import RECIPES, scene
+from embeddings import RECIPES, UPSAMPLINGS, scene
 from on_both import check_equal, check_masks, on_both, to
 from pycocotools import mask as coco_mask
 
@@ -20,17 +18,15 @@ from mmdet_embedmask.functional.coupling import (
     coupled_probabilities,
     squared_distance,
 )
-from mmdet_embedmask.functional.lovasz_hinge import lovasz_hinge
+from mmdet_embedmask.functional.dense_masks import MaskRecipe
+from mmdet_embedmask.functional.mask_loss import lovasz_hinge
 from mmdet_embedmask.functional.mask_prediction import (
-    MaskRecipe,
     masks_at_mask_stride,
     predict_masks,
 )
 from mmdet_embedmask.functional.resize import aligned_bilinear, probability_at_size
 from mmdet_embedmask.losses import LovaszHingeLoss
 from mmdet_embedmask.tta.merged_views import View, mean_probability, merge_detections
-
-UPSAMPLES = ("probability", "embedding", "aligned")
 
 
 @pytest.fixture
@@ -71,10 +67,10 @@ def test_distances(gpu, embeddings):
     assert distance.shape == (7, 16, 24) and distance.max() > 10
 
 
-@pytest.mark.parametrize("upsample", UPSAMPLES)
-def test_logits_and_probabilities(gpu, embeddings, upsample):
+@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
+def test_logits_and_probabilities(gpu, embeddings, upsampling):
     for function in (coupled_logits, coupled_probabilities):
-        maps, *gradients = check_equal(lambda *e: function(*e, upsample), *embeddings[0])  # noqa: B023
+        maps, *gradients = check_equal(lambda *e: function(*e, **upsampling), *embeddings[0])  # noqa: B023
         assert maps.shape == (7, 32, 48)
         assert all(gradient.abs().max() > 0 for gradient in gradients)
 
@@ -92,7 +88,8 @@ def test_masks(gpu, embeddings, recipe, size):
     inputs, boxes = [e.detach() for e in embeddings[0]], embeddings[1]
 
     def predict(pixels, proposals, margins, bboxes):
-        return predict_masks(pixels, proposals, margins, bboxes, (120, 185), size, recipe)
+        shapes = dict(img_shape=(120, 185), size=size)
+        return predict_masks(pixels, proposals, margins, bboxes, **shapes, recipe=recipe)
 
     expected, found = on_both(predict, *inputs, boxes)
     assert 0 < expected.values[0].sum() < expected.values[0].numel()
@@ -103,11 +100,9 @@ def test_masks(gpu, embeddings, recipe, size):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_run_lengths(gpu, embeddings, recipe):
     inputs, boxes = [e.detach() for e in embeddings[0]], embeddings[1]
-    shapes = (120, 185), (96, 301)
-    masks = predict_masks(*inputs, boxes, *shapes, recipe)
-    codes = predict_masks(
-        *to("cuda", inputs), boxes.to("cuda"), *shapes, replace(recipe, mask_format="rle")
-    )
+    how = dict(img_shape=(120, 185), size=(96, 301), recipe=recipe)
+    masks = predict_masks(*inputs, boxes, **how)
+    codes = predict_masks(*to("cuda", inputs), boxes.to("cuda"), **how, mask_format="rle")
     decoded = torch.from_numpy(coco_mask.decode(codes)).permute(2, 0, 1).bool()
     check_masks(decoded, masks)
 
@@ -115,26 +110,28 @@ def test_run_lengths(gpu, embeddings, recipe):
 @pytest.mark.parametrize("mask_format", ["bitmap", "rle"])
 def test_masks_of_a_few_instances_and_tiles_at_a_time(gpu, embeddings, monkeypatch, mask_format):
     inputs, boxes = [e.detach() for e in embeddings[0]], embeddings[1]
-    recipe = MaskRecipe(0.5, mask_format=mask_format)
-    placed = *to("cuda", inputs), boxes.to("cuda"), (120, 185), (97, 301)
-    whole = predict_masks(*placed, recipe)
+    how = dict(img_shape=(120, 185), size=(97, 301), recipe=MaskRecipe(0.5))
+    how |= dict(mask_format=mask_format)
+    placed = *to("cuda", inputs), boxes.to("cuda")
+    whole = predict_masks(*placed, **how)
     monkeypatch.setattr(mask_prediction, "MAX_CELLS_GPU", 2 * 16 * 24)
     monkeypatch.setattr(mask_tiles, "MAX_TILE_BYTES_GPU", 100_000)
-    parts = predict_masks(*placed, recipe)
+    parts = predict_masks(*placed, **how)
     assert parts == whole if mask_format == "rle" else torch.equal(parts, whole)
 
 
 def test_no_instance_has_no_mask(gpu):
     pixels, none = torch.rand(5, 8, 8).to("cuda"), torch.zeros(0, 5).to("cuda")
-    for recipe in (MaskRecipe(0.5), MaskRecipe(0.5, mask_format="rle")):
-        masks = predict_masks(pixels, none, none, none[:, :4], (64, 64), (50, 60), recipe)
-        assert masks == [] if recipe.mask_format == "rle" else masks.shape == (0, 50, 60)
+    how = dict(img_shape=(64, 64), size=(50, 60), recipe=MaskRecipe(0.5))
+    masks = predict_masks(pixels, none, none, none[:, :4], **how)
+    assert masks.shape == (0, 50, 60)
+    assert predict_masks(pixels, none, none, none[:, :4], **how, mask_format="rle") == []
 
 
 def test_masks_of_maps_at_the_mask_stride(gpu):
     probability = torch.rand(4, 16, 24)
     expected, found = on_both(
-        lambda p: masks_at_mask_stride(p, (60, 90), (77, 101), MaskRecipe(0.5)), probability
+        lambda p: masks_at_mask_stride(p, (60, 90), (77, 101), mask_thr=0.5), probability
     )
     check_masks(found.values[0], expected.values[0])
 
@@ -144,12 +141,13 @@ def test_the_host_waits_for_where_masks_change_alone(gpu, embeddings, mask_forma
     """Bitmaps: which tiles are full, and which are crossed. Run lengths: which are crossed, where
     the masks in them change, and that list itself."""
     inputs, boxes = [e.detach() for e in embeddings[0]], embeddings[1]
-    placed = *to("cuda", inputs), boxes.to("cuda"), (120, 185), (97, 301)
-    recipe = MaskRecipe(0.5, mask_format=mask_format)
+    placed = *to("cuda", inputs), boxes.to("cuda")
+    how = dict(img_shape=(120, 185), size=(97, 301), recipe=MaskRecipe(0.5))
+    how |= dict(mask_format=mask_format)
     # The first image of a size brings the matrices of its resize there.
-    predict_masks(*placed, recipe)
+    predict_masks(*placed, **how)
     with gpu.counted() as waits:
-        predict_masks(*placed, recipe)
+        predict_masks(*placed, **how)
     assert len(waits) == dict(bitmap=2, rle=3)[mask_format], waits
 
 
@@ -158,7 +156,9 @@ def test_assignment(gpu, points, masks, center_radius):
     in_mask = mask_targets.masks_at_points(masks[:4], points[0])
     centers = mask_targets.mask_centroids(masks[:4])
     (gt_inds,) = check_equal(
-        lambda *inputs: assignment.assign_points(*inputs[:4], center_radius, *inputs[4:]),
+        lambda *inputs: assignment.assign_points(
+            *inputs[:4], center_radius=center_radius, in_mask=inputs[4], centers=inputs[5]
+        ),
         *points,
         BOXES,
         in_mask,
@@ -217,7 +217,7 @@ def test_the_mask_loss_whole_and_in_parts(gpu, embeddings, monkeypatch, max_pixe
     targets = torch.rand(3, 32, 48) > 0.6
     gt_inds = torch.tensor([0, 1, 2, 2, 1, 0, 0])
     losses, *gradients = check_equal(
-        lambda *i: mask_loss.mask_losses(*i, "probability", lovasz_hinge),
+        lambda *i: mask_loss.mask_losses(*i[:3], targets=i[3], gt_inds=i[4]),
         *embeddings[0],
         targets,
         gt_inds,

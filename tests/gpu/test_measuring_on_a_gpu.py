@@ -39,7 +39,7 @@ from mmdet_embedmask.benchmark.training_steps import (
     time_training,
     training_memory,
 )
-from mmdet_embedmask.functional.mask_prediction import MaskRecipe
+from mmdet_embedmask.functional.dense_masks import MaskRecipe
 from mmdet_embedmask.release.environment import describe_environment
 
 STAGE = MaskStage(6, 0.05, (160, 200), (200, 320), MaskRecipe(0.5))

@@ -9,12 +9,15 @@ from mmengine.structures import InstanceData
 from tiny import TEST_CFG, data_batch, feature_levels, mask_head_cfg, random_instances
 
 from mmdet_embedmask.functional.coupling import coupled_logits
-from mmdet_embedmask.functional.dense_masks import dense_masks
-from mmdet_embedmask.functional.lovasz_hinge import lovasz_hinge
-from mmdet_embedmask.functional.mask_prediction import MaskRecipe
+from mmdet_embedmask.functional.dense_masks import MaskRecipe, dense_masks
+from mmdet_embedmask.functional.mask_loss import lovasz_hinge
 from mmdet_embedmask.functional.mask_targets import mask_stride_targets
 
 SIZE = (128, 160)
+
+
+# Only a semantic branch reads it.
+P3 = torch.zeros(3, 4, 16, 20)
 
 
 def build(test_cfg=None, **options):
@@ -69,14 +72,14 @@ def test_loss_is_the_mean_over_instances_then_images():
     pixels = torch.randn(3, 5, 16, 20)
     truth = [random_instances(count, SIZE, seed=count) for count in (4, 0, 2)]
     infos = [proposals([2, 0, 3]), proposals([]), proposals([1])]
-    loss = head.loss_by_feat(pixels, truth, [], infos)["loss_mask"]
+    loss = head.loss_by_feat(pixels, truth, [], infos, finest_level=P3)["loss_mask"]
     expected = 0.0
     for image, (instances, info) in enumerate(zip(truth, infos, strict=True)):
         if len(info) == 0:
             continue
         embedding = info.proposal_embeddings.clone()
         embedding[:, :2] += info.priors / 100
-        logits = coupled_logits(pixels[image], embedding, info.proposal_margins, "probability")
+        logits = coupled_logits(pixels[image], embedding, info.proposal_margins)
         targets = mask_stride_targets(torch.from_numpy(instances.masks.masks))[info.gt_inds]
         expected += 0.5 * lovasz_hinge(logits, targets).mean() / 3
     torch.testing.assert_close(loss, expected)
@@ -85,7 +88,9 @@ def test_loss_is_the_mean_over_instances_then_images():
 def test_any_loss_on_logits_can_be_configured():
     head = build(loss_mask=dict(type="DiceLoss", use_sigmoid=True, loss_weight=1.0))
     truth = [random_instances(2, SIZE)]
-    loss = head.loss_by_feat(torch.randn(1, 5, 16, 20), truth, [], [proposals([0, 1])])
+    loss = head.loss_by_feat(
+        torch.randn(1, 5, 16, 20), truth, [], [proposals([0, 1])], finest_level=P3
+    )
     assert 0 < float(loss["loss_mask"]) < 1
 
 
@@ -120,9 +125,9 @@ def test_masks_are_the_thresholded_probabilities(upsample, crop_to_box):
         embedding,
         found.proposal_margins,
         found.bboxes,
-        META["img_shape"],
-        META["ori_shape"],
-        recipe,
+        img_shape=META["img_shape"],
+        size=META["ori_shape"],
+        recipe=recipe,
     )
     assert torch.equal(results.masks, expected)
     assert 0 < expected.sum() < expected.numel()
@@ -167,8 +172,8 @@ def test_inclusive_boxes_end_behind_their_last_pixel_and_masks_are_the_same():
     [
         (dict(embed_dim=1), "embed_dim=1 is too small"),
         (dict(upsample="both"), "upsample='both' is unknown"),
-        (dict(stride=4), "stride=4 is unknown"),
-        (dict(upsample="bilinear"), "upsample='bilinear' is unknown"),
+        (dict(upsample="aligned"), "upsample='aligned' is unknown"),
+        (dict(upsample_mode="nearest"), "upsample_mode='nearest' is unknown"),
         (dict(mask_target="nearest"), "mask_target='nearest' is unknown"),
         (dict(mask_loss_mean="batch"), "mask_loss_mean='batch' is unknown"),
         (dict(tower="fpn"), "tower='fpn' is unknown"),
@@ -195,7 +200,7 @@ def single_loss(head, pixels, instances, info):
     """Loss of one proposal, by the formula."""
     embedding = info.proposal_embeddings.clone()
     embedding[:, :2] += info.priors / 100
-    logits = coupled_logits(pixels, embedding, info.proposal_margins, head.upsample)
+    logits = coupled_logits(pixels, embedding, info.proposal_margins)
     masks = torch.from_numpy(instances.masks.masks)
     return lovasz_hinge(logits, mask_stride_targets(masks, head.mask_target)[info.gt_inds])
 
@@ -207,7 +212,7 @@ def test_loss_as_the_mean_over_all_proposals():
     pixels = torch.randn(3, 5, 16, 20)
     truth = [random_instances(count, SIZE, seed=count) for count in (4, 0, 2)]
     infos = [proposals([2, 0, 3]), proposals([]), proposals([1])]
-    loss = head.loss_by_feat(pixels, truth, [], infos)["loss_mask"]
+    loss = head.loss_by_feat(pixels, truth, [], infos, finest_level=P3)["loss_mask"]
     parts = [single_loss(head, *image) for image in zip(pixels, truth, infos, strict=True)]
     torch.testing.assert_close(loss, torch.cat(parts).mean())
 
@@ -218,7 +223,9 @@ def test_the_target_option_reaches_the_loss():
     losses = {}
     for mask_target in ("bilinear", "point"):
         head = build(mask_target=mask_target)
-        losses[mask_target] = head.loss_by_feat(pixels, truth, [], infos)["loss_mask"]
+        losses[mask_target] = head.loss_by_feat(pixels, truth, [], infos, finest_level=P3)[
+            "loss_mask"
+        ]
         expected = 0.5 * single_loss(head, pixels[0], truth[0], infos[0]).mean()
         torch.testing.assert_close(losses[mask_target], expected)
     assert losses["bilinear"] != losses["point"]
@@ -233,7 +240,7 @@ def test_dice_by_hand():
     pixels[0, 2] = 1.0
     info.proposal_embeddings = torch.zeros(1, 5)
     info.proposal_margins = torch.tensor([[1e-12, 1e-12, math.log(2), 1.0, 1.0]])
-    loss = head.loss_by_feat(pixels, truth, [], [info])["loss_mask"]
+    loss = head.loss_by_feat(pixels, truth, [], [info], finest_level=P3)["loss_mask"]
     targets = mask_stride_targets(torch.from_numpy(truth[0].masks.masks))
     t, n = int(targets.sum()), targets.numel()
     assert float(loss) == pytest.approx(1 - t / (0.25 * n + t + 1e-5), abs=1e-6)

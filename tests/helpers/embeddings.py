@@ -1,17 +1,28 @@
 """Embeddings of drawn objects, and the ways to make masks of them."""
 
+from typing import get_args
+
 import torch
 from torch import Tensor
 
-from mmdet_embedmask.functional.mask_prediction import MaskRecipe
+from mmdet_embedmask.functional.coupling import Upsample
+from mmdet_embedmask.functional.dense_masks import MaskRecipe
+from mmdet_embedmask.functional.resize import ResizeMode
+
+UPSAMPLINGS = [
+    dict(upsample=what, upsample_mode=mode)
+    for what in get_args(Upsample)
+    for mode in get_args(ResizeMode)
+]
 
 RECIPES = [
     MaskRecipe(0.52),
-    MaskRecipe(0.5, "aligned", "aligned"),
+    MaskRecipe(0.5, "probability", "aligned", "aligned"),
     MaskRecipe(0.53, "embedding"),
     MaskRecipe(0.52, crop_to_box=True),
     MaskRecipe(0.5, "embedding", crop_to_box=True),
-    MaskRecipe(0.3, "aligned", "bilinear", crop_to_box=True),
+    MaskRecipe(0.5, "embedding", "aligned", "aligned"),
+    MaskRecipe(0.3, "probability", "aligned", crop_to_box=True),
 ]
 
 

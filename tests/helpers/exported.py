@@ -48,7 +48,7 @@ def tiny_detector(**parts: Any) -> tuple[nn.Module, Config]:
     box_layer = head.conv_reg if hasattr(head, "conv_reg") else head.atss_reg
     with torch.no_grad():
         layers = [class_layer, box_layer]
-        if head.learnable_margin:
+        if head.proposal_branch.learnable_margin:
             layers.append(head.proposal_branch.conv_margin)
         for layer in layers:
             layer.weight *= 30

@@ -34,7 +34,7 @@ def build_pixel_head(golden: Mapping[str, np.ndarray], dtype: torch.dtype) -> nn
             tower="fused",
             norm_cfg=NORM,
             learnable_position_scale=False,
-            upsample="aligned",
+            upsample_mode="aligned",
             semantic_branch=dict(
                 type="SemanticBranch", num_classes=NUM_CLASSES, feat_channels=32, norm_cfg=NORM
             ),

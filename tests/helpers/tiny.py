@@ -81,7 +81,7 @@ FUSED_MASK_HEAD = dict(
     tower="fused",
     norm_cfg=dict(type="BN"),
     learnable_position_scale=False,
-    upsample="aligned",
+    upsample_mode="aligned",
     mask_target="point",
     mask_loss_mean="proposals",
     semantic_branch=dict(type="SemanticBranch", num_classes=3, feat_channels=8),

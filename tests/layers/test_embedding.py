@@ -1,8 +1,11 @@
+from typing import get_args
+
 import pytest
 import torch
 
 from mmdet_embedmask.functional.geometry import cell_positions
-from mmdet_embedmask.layers import EMBEDDINGS, EmbeddingPrediction, SpatialEmbedding, part_dims
+from mmdet_embedmask.layers import EmbeddingPrediction, SpatialEmbedding, part_dims
+from mmdet_embedmask.options import Embedding
 
 
 @pytest.mark.parametrize(
@@ -16,7 +19,7 @@ def test_channels_of_the_parts(embedding, dims):
 
 
 def test_every_embedding_has_a_test_above():
-    assert EMBEDDINGS == ("both", "spatial_aware", "spatial_free", "coord_conv")
+    assert get_args(Embedding) == ("both", "spatial_aware", "spatial_free", "coord_conv")
 
 
 def test_coordinates_are_two_more_input_channels_in_100_pixels():

@@ -73,7 +73,7 @@ def test_1x1_convolutions_come_before_embedding_and_margin():
 @pytest.mark.parametrize("embedding, dims", [("spatial_aware", 2), ("spatial_free", 3)])
 @pytest.mark.parametrize("learnable_margin", [True, False])
 def test_one_part_alone_has_its_own_margins(embedding, dims, learnable_margin):
-    branch = ProposalBranch(8, 5, (8, 16), embedding, learnable_margin)
+    branch = ProposalBranch(8, 5, (8, 16), embedding=embedding, learnable_margin=learnable_margin)
     branch.init_weights()
     scaled = learnable_margin and embedding == "spatial_aware"
     if scaled:
@@ -86,7 +86,7 @@ def test_one_part_alone_has_its_own_margins(embedding, dims, learnable_margin):
 
 
 def test_coordinates_of_a_level_have_its_stride():
-    branch = ProposalBranch(8, 5, (8, 16, 32), "coord_conv")
+    branch = ProposalBranch(8, 5, (8, 16, 32), embedding="coord_conv")
     feature = torch.randn(1, 8, 4, 4)
     outputs = [branch(feature, level)[0] for level in range(3)]
     for output, stride in zip(outputs, (8, 16, 32), strict=True):

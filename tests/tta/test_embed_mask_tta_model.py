@@ -1,3 +1,5 @@
+from typing import get_args
+
 import pytest
 import torch
 from mmcv.transforms import Compose
@@ -9,7 +11,7 @@ from tiny import build_model, data_batch, views_of
 from torch import nn
 
 from mmdet_embedmask import EmbedMaskTTAModel
-from mmdet_embedmask.options import SCORES
+from mmdet_embedmask.options import Score
 
 TTA = dict(nms=dict(type="nms", iou_threshold=0.6), max_per_img=10)
 
@@ -22,7 +24,7 @@ def untrained(**test_cfg):
     return model
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", get_args(Score))
 def test_one_view_gives_what_the_model_gives(score):
     model, batch = untrained(score=score), data_batch([2, 1])
     with torch.no_grad():

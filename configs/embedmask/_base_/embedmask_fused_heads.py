@@ -13,7 +13,7 @@ fused_mask_head = dict(
     feat_channels=128,
     norm_cfg=dict(type="BN", requires_grad=True),
     learnable_position_scale=False,
-    upsample="aligned",
+    upsample_mode="aligned",
     mask_target="point",
     mask_loss_mean="proposals",
     loss_mask=dict(type="LovaszHingeLoss", loss_weight=1.0),

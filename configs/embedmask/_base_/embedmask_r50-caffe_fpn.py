@@ -39,7 +39,7 @@ model = dict(
         strides=[8, 16, 32, 64, 128],
         embed_dim=embed_dim,
     ),
-    mask_head=dict(type="PixelEmbedHead", in_channels=256, stride=8, embed_dim=embed_dim),
+    mask_head=dict(type="PixelEmbedHead", in_channels=256, embed_dim=embed_dim),
     test_cfg=dict(
         nms_pre=1000,
         min_bbox_size=0,
