@@ -75,7 +75,7 @@ def test_the_gpu_is_taken_where_there_is_one(parser, read, monkeypatch, is_there
     assert f"--device DEVICE  ({device})" in parser.format_help()
 
 
-def test_devices_that_are_there(parser, read, monkeypatch):
+def test_a_device_that_is_there_can_be_asked_for(parser, read, monkeypatch):
     cli.add_device(parser)
     gpu(monkeypatch, True)
     assert read("--device", "cuda:1").device == "cuda:1"
@@ -84,14 +84,14 @@ def test_devices_that_are_there(parser, read, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
-def test_a_gpu_that_is_not_there(parser, told, monkeypatch, name):
+def test_a_gpu_that_is_not_there_is_refused_with_the_cure(parser, told, monkeypatch, name):
     gpu(monkeypatch, False)
     cli.add_device(parser)
     message = "argument --device: torch finds no CUDA device here, take --device cpu"
     assert told(read_wrongly, "--device", name) == message
 
 
-def test_a_tool_that_takes_some_devices_alone(parser, read, told, monkeypatch):
+def test_a_tool_that_takes_some_devices_refuses_others(parser, read, told, monkeypatch):
     gpu(monkeypatch, True)
     cli.add_device(parser, "cuda", ("cpu", "cuda"))
     assert read().device == "cuda"
@@ -99,7 +99,7 @@ def test_a_tool_that_takes_some_devices_alone(parser, read, told, monkeypatch):
     assert message.startswith("argument --device: invalid choice: 'cuda:1' (choose from ")
 
 
-def test_files_that_are_there_or_not_asked_for(parser, tmp_path):
+def test_files_that_are_there_and_folders_to_come_pass(parser, tmp_path):
     cli.check_files(parser, [Path(__file__), None])
     cli.check_files(parser, [])
     cli.check_output_folder(parser, None)
@@ -114,12 +114,12 @@ def test_the_first_file_that_is_missing_is_named(told, tmp_path):
     assert told(cli.check_files, [tmp_path]) == f"{tmp_path} is not a file"
 
 
-def test_an_output_folder_that_is_a_file(told):
+def test_an_output_folder_that_is_a_file_is_refused(told):
     message = f"{__file__} is a file, but must be a folder to write into"
     assert told(cli.check_output_folder, Path(__file__)) == message
 
 
-def test_counts(parser, read, told):
+def test_a_count_below_its_least_value_is_refused(parser, read, told):
     parser.add_argument("--num", type=int)
     parser.add_argument("--batch-size", type=int, default=1)
     least = dict(num=0, batch_size=2)
@@ -129,14 +129,14 @@ def test_counts(parser, read, told):
     assert told(cli.check_counts, read(), least) == "--batch-size 1 must be at least 2"
 
 
-def test_heights_and_widths(parser, told):
+def test_heights_and_widths_below_the_least_are_refused(parser, told):
     cli.check_size(parser, (32, 33), 32)
     message = "--size 31: height and width must be at least 32 pixels"
     assert told(cli.check_size, (32, 31), 32) == message
     assert told(cli.check_size, (31, 640), 32) == message
 
 
-def test_the_lowest_score(parser, read, told):
+def test_a_lowest_score_outside_0_to_1_is_refused(parser, read, told):
     cli.add_score_thr(parser)
     assert read().score_thr == 0.3
     for value in ("0", "1"):
@@ -146,7 +146,7 @@ def test_the_lowest_score(parser, read, told):
         assert told(cli.check_score_thr, read("--score-thr", value)) == message
 
 
-def test_models_without_embeddings(parser, told):
+def test_a_model_without_embeddings_is_refused(parser, told):
     cli.check_embed_mask(parser, load_config(CONFIGS / "embedmask_r18_fpn_dsb2018.py"))
     peer = ConfigDict(model=dict(type="CondInst"))
     message = "the config's model is CondInst: this tool looks inside EmbedMask alone"

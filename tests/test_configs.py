@@ -21,7 +21,7 @@ def load(name: str) -> Config:
 
 
 @pytest.mark.parametrize("path", PUBLIC, ids=lambda path: path.stem)
-def test_config_builds_and_registers_itself(path):
+def test_a_config_builds_and_registers_itself(path):
     cfg = Config.fromfile(path)
     assert cfg.custom_imports.imports == ["mmdet_embedmask"]
     assert dict(type="SetupCheckHook") in [dict(hook) for hook in cfg.custom_hooks]
@@ -48,7 +48,7 @@ def test_basenames_are_unique_as_mim_needs_them():
     assert len(names) == len(set(names))
 
 
-def test_table_1_r50():
+def test_the_plain_r50_config_is_the_recipe_of_table_1():
     cfg = load("embedmask_r50_fpn_1x_coco.py")
     assert cfg.model.backbone.depth == 50 and cfg.model.backbone.style == "caffe"
     assert cfg.model.backbone.init_cfg.checkpoint == "open-mmlab://detectron/resnet50_caffe"
@@ -72,7 +72,7 @@ def test_table_1_r50():
     assert cfg.test_evaluator.metric == ["bbox", "segm"]
 
 
-def test_table_1_r101():
+def test_the_plain_r101_config_is_the_recipe_of_table_1():
     cfg = load("embedmask_r101_fpn_ms-3x_coco.py")
     assert cfg.model.backbone.depth == 101
     assert cfg.model.backbone.init_cfg.checkpoint == "open-mmlab://detectron/resnet101_caffe"
@@ -101,7 +101,7 @@ def test_every_bias_learns_at_twice_the_rate_without_decay():
     assert seen == 12  # GroupNorm's biases count too, as in the released program
 
 
-def test_shapes_config_names_the_demos_classes():
+def test_the_shapes_config_names_the_demos_classes():
     cfg = load("embedmask_tiny_shapes.py")
     makefile = (CONFIGS.parents[1] / "Makefile").read_text()
     classes = tuple(makefile.split("--classes ")[1].splitlines()[0].split())
@@ -121,7 +121,7 @@ def test_the_peer_differs_from_the_nuclei_config_in_its_heads_alone():
             assert ours.model[key] == peer.model[key], key
 
 
-def test_table_2():
+def test_the_fused_configs_are_the_recipe_of_table_2():
     r50 = load("embedmask_fused_r50_fpn_ms-1x_coco.py")
     r101 = load("embedmask_fused_r101_fpn_ms-3x_coco.py")
     for cfg, depth, iterations, steps in (
@@ -145,7 +145,7 @@ def test_table_2():
 
 
 @pytest.mark.parametrize("name", ["embedmask_r50_fpn_1x_coco", "embedmask_r101_fpn_ms-3x_coco"])
-def test_released_weights_of_table_1_have_their_own_recipe(name):
+def test_released_weights_of_the_plain_program_change_this_and_nothing_else(name):
     ours, released = load(f"{name}.py").to_dict(), load(f"released/{name}_released.py").to_dict()
     assert changed_settings(ours.pop("model"), released.pop("model")) == {
         "mask_head.upsample": "embedding",
@@ -156,7 +156,7 @@ def test_released_weights_of_table_1_have_their_own_recipe(name):
     assert ours == released
 
 
-def test_released_weights_of_table_2_without_1x1_convolutions():
+def test_released_fused_weights_without_1x1_convolutions_change_this_and_nothing_else():
     ours = load("embedmask_fused_r50_fpn_ms-1x_coco.py").to_dict()
     conv3 = load("released/embedmask_fused-conv3_r50_fpn_ms-1x_coco.py").to_dict()
     assert changed_settings(ours.pop("model"), conv3.pop("model")) == {
@@ -179,7 +179,7 @@ def test_the_backbone_of_msra_weights_halves_the_size_in_1x1_convolutions(name):
     assert backbone.bn1.eps == 1e-5 and not backbone.bn1.weight.requires_grad
 
 
-def test_the_nuclei_config_of_table_2_has_all_of_its_settings():
+def test_the_fused_nuclei_config_has_every_setting_of_the_fused_coco_config():
     coco = load("embedmask_fused_r50_fpn_ms-1x_coco.py").model
     nuclei = load("embedmask_fused_r18_fpn_dsb2018.py").model
     plain = load("embedmask_r50_fpn_1x_coco.py").model

@@ -91,7 +91,7 @@ def _run(target, tmp_path: Path, *options: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_training_with_empty_images_and_an_empty_rank(tmp_path, system):
+def test_two_processes_learn_alike_with_empty_images_and_an_empty_rank(tmp_path, system):
     folder = _run(_train, tmp_path, system)
     states = [torch.load(f"{folder}/rank{rank}.pth") for rank in (0, 1)]
     start = _model(system).state_dict()

@@ -153,7 +153,7 @@ def test_no_detections_give_empty_results_of_the_right_shape():
     assert sample.pred_instances.bboxes.shape == (0, 4)
 
 
-def test_images_of_different_sizes_in_one_batch():
+def test_images_of_one_batch_get_masks_of_their_own_sizes():
     a, b = data_batch([1], size=(64, 96)), data_batch([2], size=(50, 128))
     batch = {key: a[key] + b[key] for key in a}
     samples = predict(build_model(), batch)

@@ -39,7 +39,7 @@ def wide(dataset):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", [*TABLES, ATSS], ids=lambda path: path.stem)
-def test_one_training_step_and_one_inference(path):
+def test_a_config_learns_in_one_step_and_gives_100_masks_at_full_size(path):
     cfg = Config.fromfile(path)
     cfg.model.backbone.init_cfg = None
     model = MODELS.build(cfg.model)

@@ -134,7 +134,7 @@ def test_nothing_of_the_parents_is_replaced(told):
     assert set(told["replaced"]) == ALLOWED and told["reregistered"] == []
 
 
-def test_the_import_adds_these_names(told):
+def test_the_import_adds_what_the_packages_docstring_says(told):
     classes = {name for name in mmdet_embedmask.__all__ if not name.startswith("__")}
     # As the package's own words say.
     assert set(told["registered"]) == classes

@@ -12,7 +12,7 @@ def checkpoint(path, state_dict):
     return path
 
 
-def test_weights_of_the_checkpoint_in_eval_mode(tmp_path):
+def test_a_detector_has_its_checkpoints_weights_and_is_in_eval_mode(tmp_path):
     trained = build_model()
     path = checkpoint(tmp_path / "trained.pth", trained.state_dict())
     model = build_detector(Config(dict(model=model_cfg())), path, "cpu")

@@ -41,7 +41,7 @@ def findings(source):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_eval_exec_pickle_or_unsafe_yaml(path):
+def test_a_file_has_no_eval_exec_pickle_or_unsafe_yaml(path):
     assert findings(path.read_text(encoding="utf-8")) == []
 
 

@@ -46,7 +46,7 @@ DIM8 = dict(bbox_head=dict(centerness_on_reg=False, margin_reduce_factor=1.0))
 @pytest.mark.parametrize("dtype", [F64, F32])
 @pytest.mark.parametrize("which", ["dim16", "dim8"])
 @pytest.mark.parametrize("mode", ["train", "eval"])
-def test_head_outputs(which, mode, dtype, request):
+def test_the_heads_give_what_theirs_gave(which, mode, dtype, request):
     golden = request.getfixturevalue("golden_head" if which == "dim16" else "golden_head_dim8")
     options = {} if which == "dim16" else DIM8 | dict(embed_reduce_factor=2.0)
     bbox_head, mask_head = build_heads(golden, dtype, **options)
@@ -70,7 +70,7 @@ def test_head_outputs(which, mode, dtype, request):
 
 
 @pytest.mark.parametrize("dtype", [F64, F32])
-def test_head_boxes_without_norm_on_bbox(golden_head_dim8, dtype):
+def test_boxes_without_norm_on_bbox_are_theirs(golden_head_dim8, dtype):
     options = dict(bbox_head=DIM8["bbox_head"] | dict(norm_on_bbox=False))
     bbox_head, _ = build_heads(golden_head_dim8, dtype, **options)
     boxes = bbox_head(tuple(levels(golden_head_dim8, "feature", dtype)))[1]
@@ -80,7 +80,7 @@ def test_head_boxes_without_norm_on_bbox(golden_head_dim8, dtype):
         torch.testing.assert_close(ours, theirs, rtol=HEAD_TOLERANCE[dtype], atol=0)
 
 
-def test_points(golden_head):
+def test_points_lie_where_theirs_lie(golden_head):
     bbox_head, _ = build_heads(golden_head, F64)
     sizes = [level.shape[-2:] for level in levels(golden_head, "feature", F64)]
     points = bbox_head.prior_generator.grid_priors(sizes, dtype=F64, device="cpu")
@@ -181,7 +181,7 @@ def locate(x, y):
     raise AssertionError(f"({x}, {y}) is no location")
 
 
-def test_assignment(replay, golden_loss, variant, monkeypatch):
+def test_points_are_assigned_as_theirs_were(replay, golden_loss, variant, monkeypatch):
     replay_inds = []
     assign = embed_mask_head.assign_points
     monkeypatch.setattr(
@@ -199,7 +199,7 @@ def test_assignment(replay, golden_loss, variant, monkeypatch):
         assert torch.equal(labels.where(gt_inds >= 0, 0), expected_labels)
 
 
-def test_chosen_proposals(replay, golden_loss, variant):
+def test_each_instance_chooses_the_proposal_that_it_chose_there(replay, golden_loss, variant):
     positives = replay(variant, F64).bbox_head.get_positive_infos()
     for image, num_gts in enumerate((8, 5)):
         expected = torch.from_numpy(golden_loss[f"{variant}/proposal_index/{image}"])
@@ -207,7 +207,7 @@ def test_chosen_proposals(replay, golden_loss, variant):
         assert torch.equal(proposal_index(positives, image, num_gts), expected)
 
 
-def test_box_targets(replay, golden_loss):
+def test_box_targets_are_theirs(replay, golden_loss):
     replayed = replay("base", F64)
     points = replayed.bbox_head.prior_generator.grid_priors(
         [level.shape[-2:] for level in replayed.leaves["logits"]], dtype=F64, device="cpu"
@@ -223,7 +223,7 @@ def test_box_targets(replay, golden_loss):
 
 
 @pytest.mark.parametrize("dtype", [F64, F32])
-def test_detection_losses(replay, golden_loss, variant, dtype):
+def test_losses_of_class_and_centerness_are_theirs(replay, golden_loss, variant, dtype):
     losses = replay(variant, dtype).losses
     assert_near(losses["loss_cls"], golden_loss[f"{variant}/loss_cls"], LOSS_TOLERANCE[dtype])
     centerness = golden_loss[f"{variant}/loss_centerness"]
@@ -263,7 +263,7 @@ def test_box_loss_differs_by_the_box_convention_alone(replay, golden_loss, varia
 
 
 @pytest.mark.parametrize("dtype", [F64, F32])
-def test_mask_loss_and_gradients(replay, golden_loss, variant, dtype):
+def test_the_mask_loss_and_its_gradients_are_theirs(replay, golden_loss, variant, dtype):
     replayed = replay(variant, dtype)
     loss = replayed.mask_loss()
     assert_near(loss, golden_loss[f"{variant}/mask_loss"], LOSS_TOLERANCE[dtype])
@@ -283,7 +283,7 @@ def test_mask_loss_and_gradients(replay, golden_loss, variant, dtype):
     assert all(leaf.grad is None for leaf in replayed.leaves["bbox_reg"])
 
 
-def test_detection_gradients(replay, golden_loss):
+def test_gradients_of_class_and_centerness_are_theirs(replay, golden_loss):
     replayed = replay("base", F64)
     (replayed.losses["loss_cls"] + replayed.losses["loss_centerness"]).backward()
     for name, tolerance in (("logits", GRAD_TOLERANCE[F64]), ("centerness", CENTERNESS_TOLERANCE)):
@@ -293,7 +293,7 @@ def test_detection_gradients(replay, golden_loss):
             )
 
 
-def test_mask_targets_probabilities_and_per_instance_losses(replay, golden_loss):
+def test_mask_targets_probabilities_and_losses_of_each_instance_are_theirs(replay, golden_loss):
     replayed = replay("base", F64)
     for image, proposals in enumerate(replayed.bbox_head.get_positive_infos()):
         masks = torch.from_numpy(replayed.truth[image].masks.masks)
@@ -316,7 +316,7 @@ CASES = (
 
 @pytest.mark.parametrize("program, clamp", [("t1", 1e-9), ("t2", 1e-6)])
 @pytest.mark.parametrize("case", CASES)
-def test_lovasz_values_and_gradients(golden_lovasz, case, program, clamp):
+def test_the_lovasz_hinge_and_its_gradient_are_theirs(golden_lovasz, case, program, clamp):
     probability = torch.from_numpy(golden_lovasz[f"{case}/prob"]).requires_grad_()
     targets = torch.from_numpy(golden_lovasz[f"{case}/target"])
     # Their clamp of P is put in here, outside the loss: ours clamps the distance (coupling.py).
@@ -329,13 +329,13 @@ def test_lovasz_values_and_gradients(golden_lovasz, case, program, clamp):
 
 
 @pytest.mark.parametrize("case", ["rand_4x5", "rand_17x13", "rand_64x80"])
-def test_lovasz_in_float32(golden_lovasz, case):
+def test_the_lovasz_hinge_in_float32_is_near_theirs_in_float64(golden_lovasz, case):
     logits = torch.from_numpy(golden_lovasz[f"{case}/prob"]).clamp(1e-6, 1 - 1e-6).logit().float()
     loss = lovasz_hinge(logits, torch.from_numpy(golden_lovasz[f"{case}/target"]))
     assert_near(loss, golden_lovasz[f"{case}/t2_f64/loss"], 1e-4)
 
 
-def test_distance_clamp_against_theirs(replay, golden_loss):
+def test_no_distance_is_near_their_clamp_or_ours(replay, golden_loss):
     """Their P is clamped at 1e-9 on both sides, our distance at 1e-6 from below only.
 
     On the golden outputs no distance is near either clamp, so both give the same loss; the figures

@@ -37,7 +37,7 @@ def close(ours, theirs, tolerance):
 
 @precisions
 @pytest.mark.parametrize("mode", ["train", "eval"])
-def test_fused_pixel_head(golden_table2, mode, dtype, tolerance):
+def test_the_fused_pixel_head_gives_what_theirs_gave(golden_table2, mode, dtype, tolerance):
     head = build_pixel_head(golden_table2, dtype).train(mode == "train")
     levels = features(golden_table2, dtype)
     if mode == "train":  # in training BatchNorm's statistics change with every call
@@ -49,7 +49,7 @@ def test_fused_pixel_head(golden_table2, mode, dtype, tolerance):
 
 
 @precisions
-def test_running_statistics_after_one_step(golden_table2, dtype, tolerance):
+def test_running_statistics_after_one_step_are_theirs(golden_table2, dtype, tolerance):
     head = build_pixel_head(golden_table2, dtype).train()
     levels = features(golden_table2, dtype)
     head(levels)
@@ -70,7 +70,7 @@ def test_running_statistics_after_one_step(golden_table2, dtype, tolerance):
 
 @precisions
 @pytest.mark.parametrize("variant", ["Conv1_Conv3", "Conv3"])
-def test_proposal_branch(golden_table2, variant, dtype, tolerance):
+def test_the_proposal_branch_gives_what_theirs_gave(golden_table2, variant, dtype, tolerance):
     branch = build_proposal_branch(golden_table2, variant, dtype)
     for level, feature in enumerate(features(golden_table2, dtype)):
         embedding, margin = branch(feature, level)
@@ -81,7 +81,7 @@ def test_proposal_branch(golden_table2, variant, dtype, tolerance):
         near_maps(margin, theirs[:, 16:].numpy(), tolerance)
 
 
-def test_semantic_targets(golden_table2):
+def test_semantic_targets_are_theirs(golden_table2):
     for image, instances in enumerate(ground_truth(golden_table2)):
         ours = semantic_targets(masks_of(instances), instances.labels, NUM_CLASSES)
         theirs = torch.from_numpy(golden_table2["train/sem_target"][image]) - 1
@@ -89,7 +89,7 @@ def test_semantic_targets(golden_table2):
 
 
 @precisions
-def test_semantic_logits_and_loss(golden_table2, dtype, tolerance):
+def test_semantic_logits_and_the_loss_on_them_are_theirs(golden_table2, dtype, tolerance):
     branch = build_pixel_head(golden_table2, dtype).semantic_branch.train()
     p3 = features(golden_table2, dtype)[0]
     near_maps(branch(p3), golden_table2["train/sem_logits"], tolerance)

@@ -54,7 +54,7 @@ def test_the_host_cannot_read_what_lies_on_the_gpu(waits):
         x.to("cpu", non_blocking=True)
 
 
-def test_a_tensor_ends_with_its_gpu():
+def test_a_tensor_cannot_be_used_after_its_gpu_is_gone():
     with pretend_gpu():
         x = torch.ones(3).to("cuda")
     with pytest.raises(RuntimeError, match="which is gone"):
@@ -125,7 +125,7 @@ def test_waiting_is_counted(waits, wait, times):
     assert len(waits) == times, waits
 
 
-def test_the_place_is_named(waits):
+def test_a_wait_is_noted_with_the_line_that_waits(waits):
     from mmdet_embedmask.functional.mask_prediction import masks_at_mask_stride
 
     probability = torch.rand(1, 8, 8).to("cuda")

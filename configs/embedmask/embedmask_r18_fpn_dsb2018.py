@@ -1,4 +1,8 @@
 # Nuclei of the 2018 Data Science Bowl, from scratch, small enough for two CPU cores.
+# Run:     python tools/train.py configs/embedmask/embedmask_r18_fpn_dsb2018.py
+# Costs:   not measured here; 0.36 s a step of 2 images of 256 px on one thread (docs/benchmark.md)
+# Reaches: 66.3 mask AP and 58.1 box AP on dsb2018 val (ours, mean of seeds 0, 1, 2,
+#          by earlier code: docs/experiments.md)
 _base_ = [
     "./_base_/embedmask_small.py",
     "./_base_/dsb2018.py",

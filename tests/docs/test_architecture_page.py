@@ -28,7 +28,7 @@ def defined(path):
 
 
 @pytest.mark.parametrize("file, name", sorted({*steps(PAGE), *steps(PICTURE)}))
-def test_every_step_is_there(file, name):
+def test_every_step_of_page_and_picture_is_in_the_code(file, name):
     assert name in defined(ROOT / "mmdet_embedmask" / file)
 
 

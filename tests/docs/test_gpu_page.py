@@ -27,7 +27,7 @@ def rows():
         yield re.findall(r"`([^`]+)`", files), named
 
 
-def test_every_file_that_asks_is_in_the_table():
+def test_every_file_that_asks_where_it_runs_is_in_the_table():
     package = ROOT / "mmdet_embedmask"
     paths = [*package.rglob("*.py"), *(ROOT / "tools").rglob("*.py")]
     asking = {path for path in paths if ASKS.search(path.read_text(encoding="utf-8"))}
@@ -39,7 +39,7 @@ def test_every_file_that_asks_is_in_the_table():
 
 
 @pytest.mark.parametrize("files, tests", rows())
-def test_every_place_has_tests(files, tests):
+def test_every_place_of_the_table_has_tests_that_there_are(files, tests):
     assert tests, files
     for file, name in tests:
         (path,) = (ROOT / "tests").rglob(file)

@@ -37,7 +37,7 @@ def run(command, folder):
     return result.stdout + result.stderr
 
 
-def test_the_tools_page(project):
+def test_every_command_of_the_tools_page_runs(project):
     page = ROOT / "docs" / "tools.md"
     (config,) = [block.text for block in blocks(page) if block.text.startswith("# configs/")]
     (project / config.split()[1]).write_text(config)
@@ -81,7 +81,7 @@ def annotate(folder, count):
         (folder / f"plate_{index:02}.json").write_text(json.dumps(content))
 
 
-def test_the_page_on_own_data(project):
+def test_every_command_of_the_page_on_own_data_runs(project):
     """As it stands, but for 300 iterations of 4 images, of which 10 of 2 are enough here."""
     page = ROOT / "docs" / "own_data.md"
     annotate(project / "data" / "mine" / "images", 8)

@@ -46,7 +46,7 @@ def everything():
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_somebody_prints_it(message):
+def test_a_message_is_one_that_somebody_prints(message):
     if message.startswith(OTHERS):
         return
     fragments = re.split(r"\.\.\.|'[^']*'|\bN\b|\d+", message)
@@ -55,5 +55,5 @@ def test_somebody_prints_it(message):
         assert part in everything(), part
 
 
-def test_there_are_many():
+def test_the_page_explains_more_than_25_messages():
     assert len(MESSAGES) > 25

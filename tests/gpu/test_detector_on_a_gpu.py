@@ -69,7 +69,7 @@ def bitmaps(masks):
 
 
 @pytest.mark.parametrize("system", ALL_SYSTEMS)
-def test_outputs_of_the_network(gpu, system):
+def test_outputs_of_the_network_are_those_of_the_cpu(gpu, system):
     model = detector(system)
     inputs = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
@@ -82,7 +82,7 @@ def test_outputs_of_the_network(gpu, system):
 @pytest.mark.parametrize(
     ("system", "mask_format"), [*((name, "bitmap") for name in ALL_SYSTEMS), ("both", "rle")]
 )
-def test_detections(gpu, system, mask_format):
+def test_detections_are_those_of_the_cpu(gpu, system, mask_format):
     model = detector(system, mask_format=mask_format)
     batch = images((128, 160), (61, 77))
     with torch.no_grad():
@@ -100,7 +100,7 @@ def test_detections(gpu, system, mask_format):
     assert len(set(shapes)) > 4
 
 
-def test_test_time_augmentation(gpu):
+def test_detections_of_merged_views_are_those_of_the_cpu(gpu):
     model = detector("both")
     tta = dict(nms=dict(type="nms", iou_threshold=0.6), max_per_img=10)
     views = views_of(data_batch([2]), None, "horizontal", "vertical")
@@ -156,7 +156,7 @@ def losses_and_gradients(model, device, counts):
 
 @pytest.mark.parametrize("counts", [[3, 0], [0, 0]])
 @pytest.mark.parametrize("system", ALL_SYSTEMS)
-def test_losses_and_gradients(gpu, system, counts):
+def test_losses_and_gradients_are_those_of_the_cpu(gpu, system, counts):
     model = build_system(system).train()
     weights = copy.deepcopy(model.state_dict())
     expected, expected_gradients = losses_and_gradients(model, "cpu", counts)
@@ -185,7 +185,7 @@ def three_steps(system, device, wrapper):
 
 
 @pytest.mark.parametrize("system", ["both", "fused", "atss"])
-def test_steps_of_training(gpu, system):
+def test_steps_of_training_are_those_of_the_cpu(gpu, system):
     expected = three_steps(system, "cpu", "OptimWrapper")
     assert expected[2] < expected[0]
     found = three_steps(system, "cuda", "OptimWrapper")
@@ -195,7 +195,7 @@ def test_steps_of_training(gpu, system):
 # Only a real GPU has autocast of its own; on the CPU tests/test_embed_mask.py tries bfloat16.
 @pytest.mark.gpu
 @pytest.mark.parametrize("system", ["both", "fused", "atss"])
-def test_steps_of_training_in_half_precision(real_gpu, system):
+def test_steps_of_training_in_half_precision_are_near_those_of_the_cpu(real_gpu, system):
     expected = three_steps(system, "cpu", "OptimWrapper")
     found = three_steps(system, "cuda", "AmpOptimWrapper")
     assert found == pytest.approx(expected, rel=AMP_TOLERANCE)
@@ -204,7 +204,7 @@ def test_steps_of_training_in_half_precision(real_gpu, system):
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("system", ALL_SYSTEMS)
-def test_losses_and_masks_in_half_precision(real_gpu, system, dtype):
+def test_losses_in_half_precision_are_near_and_masks_are_predicted(real_gpu, system, dtype):
     model = build_system(system).train()
     expected, _ = total_loss(model, data_batch([3, 2]))
     model.to("cuda")

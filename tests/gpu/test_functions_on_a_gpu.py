@@ -62,13 +62,13 @@ def points():
 BOXES = torch.tensor([[5, 15, 55, 65], [40, 20, 120, 100], [88, 88, 112, 112], [4, 4, 124, 124.0]])
 
 
-def test_distances(gpu, embeddings):
+def test_distances_are_those_of_the_cpu(gpu, embeddings):
     distance = check_equal(squared_distance, *embeddings[0])[0]
     assert distance.shape == (7, 16, 24) and distance.max() > 10
 
 
 @pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-def test_logits_and_probabilities(gpu, embeddings, upsampling):
+def test_logits_and_probabilities_are_those_of_the_cpu(gpu, embeddings, upsampling):
     for function in (coupled_logits, coupled_probabilities):
         maps, *gradients = check_equal(lambda *e: function(*e, **upsampling), *embeddings[0])  # noqa: B023
         assert maps.shape == (7, 32, 48)
@@ -76,7 +76,7 @@ def test_logits_and_probabilities(gpu, embeddings, upsampling):
 
 
 @pytest.mark.parametrize("resize", ["bilinear", "aligned"])
-def test_resizes(gpu, resize):
+def test_resized_maps_are_those_of_the_cpu(gpu, resize):
     maps = torch.rand(3, 16, 24, requires_grad=True)
     check_equal(lambda m: aligned_bilinear(m, 4), maps)
     check_equal(lambda m: probability_at_size(m, (60, 90), (77, 101), resize), maps)
@@ -84,7 +84,7 @@ def test_resizes(gpu, resize):
 
 @pytest.mark.parametrize("size", [(97, 301), (64, 96), (20, 31)])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_masks(gpu, embeddings, recipe, size):
+def test_masks_are_those_of_the_cpu(gpu, embeddings, recipe, size):
     inputs, boxes = [e.detach() for e in embeddings[0]], embeddings[1]
 
     def predict(pixels, proposals, margins, bboxes):
@@ -98,7 +98,7 @@ def test_masks(gpu, embeddings, recipe, size):
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_run_lengths(gpu, embeddings, recipe):
+def test_run_lengths_hold_the_masks_of_the_cpu(gpu, embeddings, recipe):
     inputs, boxes = [e.detach() for e in embeddings[0]], embeddings[1]
     how = dict(img_shape=(120, 185), size=(96, 301), recipe=recipe)
     masks = predict_masks(*inputs, boxes, **how)
@@ -108,7 +108,7 @@ def test_run_lengths(gpu, embeddings, recipe):
 
 
 @pytest.mark.parametrize("mask_format", ["bitmap", "rle"])
-def test_masks_of_a_few_instances_and_tiles_at_a_time(gpu, embeddings, monkeypatch, mask_format):
+def test_masks_in_parts_are_those_of_the_whole(gpu, embeddings, monkeypatch, mask_format):
     inputs, boxes = [e.detach() for e in embeddings[0]], embeddings[1]
     how = dict(img_shape=(120, 185), size=(97, 301), recipe=MaskRecipe(0.5))
     how |= dict(mask_format=mask_format)
@@ -128,7 +128,7 @@ def test_no_instance_has_no_mask(gpu):
     assert predict_masks(pixels, none, none, none[:, :4], **how, mask_format="rle") == []
 
 
-def test_masks_of_maps_at_the_mask_stride(gpu):
+def test_masks_of_maps_at_the_mask_stride_are_those_of_the_cpu(gpu):
     probability = torch.rand(4, 16, 24)
     expected, found = on_both(
         lambda p: masks_at_mask_stride(p, (60, 90), (77, 101), mask_thr=0.5), probability
@@ -152,7 +152,7 @@ def test_the_host_waits_for_where_masks_change_alone(gpu, embeddings, mask_forma
 
 
 @pytest.mark.parametrize("center_radius", [1.5, None])
-def test_assignment(gpu, points, masks, center_radius):
+def test_points_are_assigned_as_on_the_cpu(gpu, points, masks, center_radius):
     in_mask = mask_targets.masks_at_points(masks[:4], points[0])
     centers = mask_targets.mask_centroids(masks[:4])
     (gt_inds,) = check_equal(
@@ -167,19 +167,19 @@ def test_assignment(gpu, points, masks, center_radius):
     assert set(gt_inds.tolist()) == {-1, 0, 1, 2, 3}
 
 
-def test_assignment_without_instances(gpu, points):
+def test_without_instances_no_point_is_assigned(gpu, points):
     (gt_inds,) = check_equal(assignment.assign_points, *points, torch.zeros(0, 4))
     assert (gt_inds == -1).all()
 
 
-def test_best_proposals(gpu):
+def test_the_best_proposals_are_those_of_the_cpu(gpu):
     gt_inds = torch.tensor([0, 2, -1, 0, 2, 2, -1])
     ious = torch.tensor([0.3, 0.5, 0.9, 0.3, 0.7, 0.7, 0.1])
     (best,) = check_equal(lambda *i: assignment.best_proposals(*i, 4), gt_inds, ious)
     assert best.tolist() == [0, -1, 4, -1]
 
 
-def test_drawn_proposals(gpu):
+def test_drawn_proposals_are_positives_and_as_many_as_wanted(gpu):
     gt_inds = [torch.tensor([0, -1, 1, 1, -1, 0]), torch.tensor([-1, -1, 0, -1, 0, -1])]
     drawn = [d.tolist() for d in assignment.draw_proposals([g.to("cuda") for g in gt_inds], 6)]
     assert drawn == [[0, 2, 3, 5], [2, 4]]
@@ -188,7 +188,7 @@ def test_drawn_proposals(gpu):
     assert all(set(s) <= set(d) and s == sorted(s) for s, d in zip(some, drawn, strict=True))
 
 
-def test_targets(gpu, masks, points):
+def test_targets_are_those_of_the_cpu(gpu, masks, points):
     for target in ("bilinear", "point"):
         (found,) = check_equal(lambda m: mask_targets.mask_stride_targets(m, target), masks)  # noqa: B023
         assert found.shape == (6, 32, 40)
@@ -202,7 +202,7 @@ def test_targets(gpu, masks, points):
     assert set(semantic.unique().tolist()) == {0, 1, 2, 3}
 
 
-def test_the_lovasz_hinge(gpu):
+def test_the_lovasz_hinge_and_its_gradient_are_those_of_the_cpu(gpu):
     logits = (3 * torch.randn(5, 40, 50)).requires_grad_()
     targets = torch.rand(5, 40, 50) > torch.tensor([0.1, 0.5, 0.9, 1.0, 0.0])[:, None, None]
     loss, gradient = check_equal(lovasz_hinge, logits, targets)
@@ -212,7 +212,7 @@ def test_the_lovasz_hinge(gpu):
 
 
 @pytest.mark.parametrize("max_pixels", [2**22, 2 * 32 * 48])
-def test_the_mask_loss_whole_and_in_parts(gpu, embeddings, monkeypatch, max_pixels):
+def test_the_mask_loss_is_the_cpus_whole_and_in_parts(gpu, embeddings, monkeypatch, max_pixels):
     monkeypatch.setattr(mask_loss, "MAX_LOSS_PIXELS", max_pixels)
     targets = torch.rand(3, 32, 48) > 0.6
     gt_inds = torch.tensor([0, 1, 2, 2, 1, 0, 0])
@@ -225,7 +225,7 @@ def test_the_mask_loss_whole_and_in_parts(gpu, embeddings, monkeypatch, max_pixe
     assert losses.shape == (7,) and all(g.abs().max() > 0 for g in gradients)
 
 
-def test_views_are_merged(gpu):
+def test_views_are_merged_as_on_the_cpu(gpu):
     def merge(bboxes, scores, labels, probability):
         mirrored = bboxes[:, [2, 1, 0, 3]] * bboxes.new_tensor([-1, 1, -1, 1])
         mirrored = mirrored + bboxes.new_tensor([160, 0, 160, 0])

@@ -73,7 +73,7 @@ def test_the_gpu_is_timed_in_its_queue_with_the_hosts_work(real_gpu):
 
 
 @pytest.mark.gpu
-def test_waits_are_counted(real_gpu):
+def test_every_wait_of_the_host_is_counted(real_gpu):
     values = torch.arange(5, device="cuda")
     before = torch.cuda.get_sync_debug_mode()
     with count_synchronisations() as counted:
@@ -97,7 +97,7 @@ def test_memory_is_what_torch_has_allocated(real_gpu):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("amp", [False, True])
-def test_training_steps(real_gpu, tiny, amp):
+def test_training_steps_have_a_time_and_a_peak_of_memory(real_gpu, tiny, amp):
     batch = TrainingBatch(images=2, instances=4, size=(96, 128))
     spec = TrainingSpec(tiny, device="cuda", amp=amp)
     ((seconds,),) = time_training([spec], batch, 1, warmup=1)
@@ -106,7 +106,7 @@ def test_training_steps(real_gpu, tiny, amp):
 
 
 @pytest.mark.gpu
-def test_stages_and_memory_of_inference(real_gpu, tiny):
+def test_stages_of_inference_have_times_and_its_memory_holds_the_masks(real_gpu, tiny):
     model = build_model().eval().cuda()
     data = model.data_preprocessor(data_batch([0, 0], size=(61, 77)), training=False)
     subject = Subject("tiny", model, data, clock_for(torch.device("cuda")))
@@ -119,7 +119,7 @@ def test_stages_and_memory_of_inference(real_gpu, tiny):
 
 
 @pytest.mark.gpu
-def test_the_mask_stage_alone(real_gpu):
+def test_the_mask_stage_alone_gives_the_masks_of_the_cpu(real_gpu):
     stage = replace(STAGE, device="cuda")
     masks = mask_stages(stage)["EmbedMask"]()
     check_masks(masks, mask_stages(STAGE)["EmbedMask"]())
@@ -128,7 +128,7 @@ def test_the_mask_stage_alone(real_gpu):
 
 
 @pytest.mark.gpu
-def test_the_machine_is_described(real_gpu):
+def test_the_machine_is_described_by_its_gpu(real_gpu):
     described = describe_machine("cuda")
     assert described["device"] == device_name("cuda") == torch.cuda.get_device_name()
     assert described["device"] == describe_environment()["device"]
@@ -136,7 +136,7 @@ def test_the_machine_is_described(real_gpu):
 
 
 @pytest.mark.gpu
-def test_every_part_of_the_report_in_small(real_gpu, tiny):
+def test_every_part_of_the_report_is_measured_in_small(real_gpu, tiny):
     setup = Setup("cuda", SMALL, (Detector("tiny", tiny, {}),))
     modes = [InferenceMode(batch, amp) for batch in (0, 1) for amp in (False, True)]
     results = [

@@ -24,7 +24,7 @@ def test_nms_keeps_what_it_keeps_on_the_cpu(gpu, offset):
     assert 100 < len(kept) < 900
 
 
-def test_nms_of_half_precision_and_of_nothing(gpu):
+def test_nms_of_half_precision_and_of_nothing_keeps_what_it_keeps_on_the_cpu(gpu):
     boxes, scores = random_boxes()
     check_equal(lambda b, s: nms(b.half(), s, 0.5, 0), boxes, scores)
     (kept,) = check_equal(lambda b, s: nms(b, s, 0.5, 0), boxes[:0], scores[:0])
@@ -48,7 +48,7 @@ def test_torchvision_keeps_boxes_of_a_gpu_where_it_has_the_same_rule(gpu, monkey
     assert asked == [("cuda", 0.5)]
 
 
-def test_nms_by_class_through_mmcv(gpu):
+def test_nms_by_class_through_mmcv_keeps_what_it_keeps_on_the_cpu(gpu):
     boxes, scores = random_boxes()
     labels = torch.arange(1000) % 3
     config = dict(type="nms", iou_threshold=0.4)
@@ -60,7 +60,7 @@ def test_nms_by_class_through_mmcv(gpu):
     torch.testing.assert_close(detections[:, 4], scores[kept])
 
 
-def test_the_focal_loss_and_its_gradient_through_mmcv(gpu):
+def test_the_focal_loss_and_its_gradient_through_mmcv_are_those_of_the_cpu(gpu):
     """Against the stand-in on the CPU, where compiled MMCV has no focal loss."""
     logits, target = 4 * torch.randn(50, 6), torch.arange(50) % 7
     settings = torch.zeros(0), torch.empty_like(logits), 2.0, 0.25
@@ -76,7 +76,7 @@ def test_the_focal_loss_and_its_gradient_through_mmcv(gpu):
     assert expected[0].max() > 1 and expected[1].abs().max() > 0.8
 
 
-def test_the_focal_loss_of_half_precision(gpu):
+def test_the_focal_loss_of_half_precision_is_that_of_the_cpu(gpu):
     logits = (4 * torch.randn(50, 6)).half()
 
     def focal_loss(x, target):
@@ -89,7 +89,7 @@ def test_the_focal_loss_of_half_precision(gpu):
     assert loss.max() > 1
 
 
-def test_roi_align_and_its_gradient(gpu):
+def test_roi_align_and_its_gradient_are_those_of_the_cpu(gpu):
     if plain_ops.torchvision_ops() is None:
         pytest.skip("no torchvision here, which pools the stand-in's regions")
     features = torch.randn(2, 3, 20, 30, requires_grad=True)

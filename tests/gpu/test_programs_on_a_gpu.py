@@ -28,7 +28,7 @@ IMAGE = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("mask_format", ["bitmap", "rle"])
-def test_predictions_of_images(gpu, tmp_path, mask_format):
+def test_predictions_of_images_are_those_of_the_cpu_and_lie_on_the_host(gpu, tmp_path, mask_format):
     checkpoint = save_checkpoint(tmp_path / "model.pth")
     config = checkpoint_config(checkpoint, {"model.test_cfg.mask_format": mask_format})
     found, expected = (
@@ -94,7 +94,7 @@ def test_the_metric_takes_results_of_a_gpu(gpu):
     assert np.array_equal(on_gpu["bboxes"], on_cpu["bboxes"])
 
 
-def test_pictures(gpu):
+def test_pictures_are_those_of_the_cpu(gpu):
     inspected = inspected_image(pixels=torch.randn(6, 8, 12))
     values = {field.name: getattr(inspected, field.name) for field in fields(inspected)}
     on_gpu = {name: to("cuda", value) for name, value in values.items() if torch.is_tensor(value)}

@@ -186,13 +186,13 @@ def test_pip_install_alone_brings_no_framework_and_says_what_to_install(work, wh
         assert f'Run: pip install "{cure}"' in text
 
 
-def test_mim_list(mim):
+def test_mim_lists_the_package(mim):
     assert f"mmdet_embedmask  {__version__}" in " ".join(mim("list").split("\n")).replace(
         "mmdet-embedmask", "mmdet_embedmask"
     )
 
 
-def test_mim_search(mim):
+def test_mim_search_finds_the_configs_and_the_papers_figures(mim):
     text = mim("search", "mmdet_embedmask", "--valid-config")
     assert "'embedmask_r50_fpn_1x_coco'" in text and f"'{CONFIG}'" in text
     text = mim("search", "mmdet_embedmask", "--config", "embedmask_r50_fpn_1x_coco")
@@ -200,14 +200,14 @@ def test_mim_search(mim):
     assert "34.8" in text
 
 
-def test_mim_download(mim, tmp_path, release):
+def test_mim_downloads_config_and_weights_of_a_release(mim, tmp_path, release):
     mim("download", "mmdet_embedmask", "--config", CONFIG, "--dest", tmp_path)
     path = tmp_path / f"{release.name}.pth"
     assert path.read_bytes() == (release / path.name).read_bytes()
     assert Config.fromfile(tmp_path / f"{CONFIG}.py").model.type == "EmbedMask"
 
 
-def test_mim_train_test_and_what_they_leave(mim, tmp_path, options):
+def test_mim_trains_a_config_by_its_name_and_tests_the_checkpoint(mim, tmp_path, options):
     arguments = ["--gpus", "0", "--work-dir", tmp_path / "run", *options]
     text = mim("train", "mmdet_embedmask", f"{CONFIG}.py", *arguments)
     assert "coco/segm_mAP" in text and (tmp_path / "run" / "iter_2.pth").is_file()
@@ -216,13 +216,13 @@ def test_mim_train_test_and_what_they_leave(mim, tmp_path, options):
     assert "coco/segm_mAP" in text
 
 
-def test_mim_train_with_mmdetections_tool(mim, tmp_path, options, environment):
+def test_mim_trains_a_config_with_mmdetections_own_tool(mim, tmp_path, options, environment):
     (config,) = (environment.parent / "lib").rglob(f"mmdet_embedmask/.mim/**/{CONFIG}.py")
     arguments = ["--gpus", "0", "--work-dir", tmp_path / "run", *options]
     assert "coco/segm_mAP" in mim("train", "mmdet", config, *arguments)
 
 
-def test_mim_gridsearch(mim, tmp_path, options):
+def test_mim_gridsearch_trains_a_run_for_each_value(mim, tmp_path, options):
     arguments = ["--gpus", "0", "--work-dir", tmp_path / "run"]
     (tmp_path / "search.py").write_text(
         Config.fromfile(ROOT / "configs" / "embedmask" / f"{CONFIG}.py").pretty_text
@@ -236,7 +236,7 @@ def test_mim_gridsearch(mim, tmp_path, options):
     assert len(list(tmp_path.glob("run_search_*/iter_2.pth"))) == 2
 
 
-def test_mim_run(mim, tmp_path):
+def test_mim_runs_a_tool_of_ours(mim, tmp_path):
     text = mim("run", "mmdet_embedmask", "make_shapes_coco", tmp_path / "s", "--train", "2")
     assert "finished successfully" in text and (tmp_path / "s" / "annotations").is_dir()
 

@@ -24,7 +24,7 @@ def test_pip_install_brings_no_framework(settings):
     assert names == {"numpy", "packaging", "pycocotools", "tqdm"}
 
 
-def test_extras(settings):
+def test_the_extras_are_these_and_the_forks_never_come_with_the_originals(settings):
     extras = settings["extras_require"]
     assert set(extras) == {"lite", "full", "mim", "optional", "tests", "onedl"}
     # The forks and the originals have the same import names.

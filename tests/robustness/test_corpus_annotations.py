@@ -106,7 +106,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_before_the_first_iteration(tmp_path, name):
+def test_a_faulty_annotation_file_is_refused_before_the_first_iteration(tmp_path, name):
     written, message = REFUSED[name]
     root = write_data(tmp_path / "data", FILES, written)
     runner = quick_runner(run_config(root))
@@ -177,7 +177,7 @@ LOADED = {
 
 
 @pytest.mark.parametrize("name", LOADED)
-def test_loaded_and_trained_on(tmp_path, name):
+def test_training_sees_the_masks_and_boxes_of_an_unusual_annotation_file(tmp_path, name):
     annotations, areas, boxes = LOADED[name]
     identity = annotations[0]["image_id"]
     written = coco_content([image_entry(id=identity)], annotations)
@@ -224,7 +224,7 @@ def test_images_without_annotations_are_trained_on(tmp_path):
     assert len(runner.train_dataloader.dataset) == 1
 
 
-def test_all_images_empty_with_a_filter(tmp_path):
+def test_a_filter_that_leaves_no_image_is_refused(tmp_path):
     root = write_data(tmp_path / "data", FILES, content(annotations=[]))
     options = {"train_dataloader.dataset.filter_cfg.filter_empty_gt": True}
     with pytest.raises(ValueError, match="no instance to learn from"):
@@ -232,7 +232,7 @@ def test_all_images_empty_with_a_filter(tmp_path):
 
 
 @pytest.mark.parametrize("num_classes", [2, 4])
-def test_num_classes_off_by_one(tmp_path, num_classes):
+def test_a_num_classes_off_by_one_is_refused(tmp_path, num_classes):
     root = write_data(tmp_path / "data", FILES, content())
     runner = quick_runner(run_config(root, **{"model.bbox_head.num_classes": num_classes}))
     message = f"bbox_head.num_classes={num_classes}, but CocoDatasetByName has 3 classes"
@@ -241,7 +241,7 @@ def test_num_classes_off_by_one(tmp_path, num_classes):
 
 
 @pytest.mark.parametrize("classes", [("ring", "polygon", "ellipse"), ("ellipse", "polygon")])
-def test_classes_of_training_and_validation_differ(tmp_path, classes):
+def test_classes_that_differ_between_training_and_validation_are_refused(tmp_path, classes):
     root = write_data(tmp_path / "data", FILES, content())
     cfg = run_config(root)
     cfg.val_dataloader.dataset.metainfo = dict(classes=classes)
@@ -249,7 +249,7 @@ def test_classes_of_training_and_validation_differ(tmp_path, classes):
         quick_runner(cfg).train()
 
 
-def test_classes_missing_from_the_validation_file(tmp_path):
+def test_classes_missing_from_the_validation_file_are_refused(tmp_path):
     root = write_data(tmp_path / "data", FILES, content())
     other = write_data(tmp_path / "other", FILES, categories("ellipse", "polygon", "Ring"))
     cfg = run_config(root)
@@ -259,7 +259,7 @@ def test_classes_missing_from_the_validation_file(tmp_path):
         quick_runner(cfg).train()
 
 
-def test_the_evaluator_reads_another_file(tmp_path):
+def test_an_evaluator_whose_file_lacks_images_is_refused(tmp_path):
     root = write_data(tmp_path / "data", FILES, content())
     other = write_data(
         tmp_path / "other", FILES, coco_content([image_entry()], [box_annotation(8, 8, 9, 9)])

@@ -49,7 +49,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_before_the_first_iteration(tmp_path, name):
+def test_a_faulty_image_is_refused_before_the_first_iteration(tmp_path, name):
     file_name, content, size, message = REFUSED[name]
     root = write_image(tmp_path / "data", file_name, content or b"", size)
     if content is None:
@@ -107,7 +107,7 @@ LOADED = {
 
 
 @pytest.mark.parametrize("name", LOADED)
-def test_loaded_and_trained_on(tmp_path, name):
+def test_training_sees_the_pixels_of_an_unusual_image_file(tmp_path, name):
     file_name, content, pixels = LOADED[name]
     root = write_image(tmp_path / "data", file_name, content)
     image, sample = training_sample(root)
@@ -116,7 +116,7 @@ def test_loaded_and_trained_on(tmp_path, name):
     trained(root)
 
 
-def test_an_image_in_a_folder_of_its_own(tmp_path):
+def test_an_image_in_a_folder_of_its_own_is_read(tmp_path):
     root = write_data(
         tmp_path / "data",
         {},
@@ -127,7 +127,7 @@ def test_an_image_in_a_folder_of_its_own(tmp_path):
     assert np.array_equal(training_sample(root)[0], BGR)
 
 
-def test_a_jpeg_turned_by_exif_and_annotated_upright(tmp_path):
+def test_a_jpeg_turned_by_exif_fits_its_upright_annotation(tmp_path):
     # Left half dark, right half bright; turned by 90 degrees clockwise the upper half is dark.
     pixels = np.zeros((*SIZE, 3), np.uint8)
     pixels[:, 32:] = 255
@@ -176,7 +176,7 @@ def write_noise(root, size):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_shapes_of_images_through_training_and_prediction(tmp_path, name):
+def test_images_of_extreme_shapes_are_trained_on_and_predicted(tmp_path, name):
     size, resize, padded = SHAPES[name]
     root = write_noise(tmp_path / "data", size)
     runner = quick_runner(_resized(run_config(root), resize))
@@ -214,14 +214,14 @@ def test_one_pixel_is_refused_in_training_and_predicted_on(tmp_path, size, resiz
         dict(type="RandomChoiceResize", scales=[(1333, 640), (1333, 800)], keep_ratio=True),
     ],
 )
-def test_an_image_that_resizing_reduces_to_nothing(tmp_path, resize):
+def test_an_image_that_resizing_reduces_to_nothing_is_refused(tmp_path, resize):
     root = write_noise(tmp_path / "data", (2, 8000))
     cfg = run_config(root)
     with pytest.raises(ValueError, match="no pixel of its shorter side.*8000 x 2"):
         quick_runner(_resized(cfg, resize)).train()
 
 
-def test_500_instances_in_one_image(tmp_path):
+def test_500_instances_in_one_image_are_all_loaded_and_trained_on(tmp_path):
     side, step = 256, 10
     corners = [(x, y) for y in range(0, 250, step) for x in range(0, 200, step)]
     annotations = [

@@ -78,7 +78,7 @@ def test_the_undamaged_file_is_used_both_ways(tmp_path):
     evaluate(path)
 
 
-def test_some_hundred_damaged_files(tmp_path):
+def test_300_damaged_files_are_refused_or_can_be_used(tmp_path):
     counts = check_many(tmp_path, range(300))
     assert sum(counts.values()) == 300
     # Neither refuses everything nor passes everything.
@@ -88,7 +88,7 @@ def test_some_hundred_damaged_files(tmp_path):
 
 
 @pytest.mark.slow
-def test_ten_thousand_damaged_files(tmp_path):
+def test_ten_thousand_damaged_files_are_refused_or_can_be_used(tmp_path):
     # In new processes: torch's threads do not survive a fork.
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
         part = 10_000 // PROCESSES
@@ -155,7 +155,7 @@ def test_at_every_border_what_is_left_out_is_what_mmdetection_leaves_out(tmp_pat
     assert 0 < len(kept) < len(said)
 
 
-def test_content_that_never_was_a_file():
+def test_content_that_never_was_a_file_is_checked_too():
     for seed in range(500):
         content = damaged_content(random.Random(seed))
         for use in ("train", "val", "test"):

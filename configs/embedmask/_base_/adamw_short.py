@@ -1,4 +1,5 @@
-# A short schedule from scratch: linear warm-up over a tenth of the iterations, then cosine to zero.
+# A short schedule from scratch: linear warm-up over a tenth of it, then cosine to zero.
+# Used by: embedmask_r18_fpn_dsb2018, embedmask_tiny_shapes, mask-rcnn_r18_fpn_dsb2018
 _base_ = "./embedmask_runtime.py"
 
 max_iters = 300

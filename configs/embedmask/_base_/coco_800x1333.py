@@ -1,4 +1,5 @@
 # COCO 2017, shorter side 800, longer at most 1333, flipped with probability 0.5.
+# Used by: embedmask_r50_fpn_1x_coco, embedmask_fused_r50_fpn_ms-1x_coco
 _base_ = "mmdet::_base_/datasets/coco_instance.py"
 
 # Labels follow the classes' names, and schedules count iterations: the sampler never ends.

@@ -1,5 +1,6 @@
 # Nuclei of the 2018 Data Science Bowl. Below data/dsb2018: train/, val/ and
 # instances_{train,val}.json.
+# Used by: embedmask_r18_fpn_dsb2018, mask-rcnn_r18_fpn_dsb2018
 _base_ = "./small_coco_format.py"
 
 data_root = "data/dsb2018/"

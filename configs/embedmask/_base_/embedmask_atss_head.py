@@ -1,6 +1,7 @@
-# A proposal head on ATSS instead of FCOS, of COCO's classes. A config takes it as its model's
-# bbox_head, with _delete_=True, and atss_train_cfg as its train_cfg.
-# They are copied when a config is read: change its model, not these.
+# A proposal head on ATSS instead of FCOS, of COCO's classes.
+# Used by: embedmask_atss_r18_fpn_dsb2018, embedmask_atss_r50_fpn_1x_coco
+# A config takes atss_bbox_head as its model's bbox_head, with _delete_=True, and atss_train_cfg as
+# its train_cfg. They are copied when a config is read: change its model, not these.
 atss_bbox_head = dict(
     type="EmbedMaskATSSHead",
     num_classes=80,

@@ -1,5 +1,7 @@
-# What Table 2's system sets beyond Table 1's; every line also works alone. A config takes these as
-# its model's bbox_head, mask_head (with the classes of its semantic branch) and test_cfg.
+# What the fused system (the paper's Table 2) sets beyond the plain one; each setting works alone.
+# Used by: embedmask_fused_r18_fpn_dsb2018, embedmask_fused_r50_fpn_ms-1x_coco
+# A config takes these as its model's bbox_head, mask_head (with its number of classes for the
+# semantic branch) and test_cfg.
 # They are copied when a config is read: change its model, not these.
 fused_bbox_head = dict(
     sample_in_mask=False,

@@ -1,4 +1,5 @@
-# Table 1's system with a ResNet-50 of MSRA weights (paper sections 3 and 4.1).
+# The plain system (the paper's Table 1) with a ResNet-50 of MSRA weights (sections 3 and 4.1).
+# Used by: embedmask_r50_fpn_1x_coco, embedmask_fused_r50_fpn_ms-1x_coco, embedmask_small
 num_classes = 80
 embed_dim = 16
 

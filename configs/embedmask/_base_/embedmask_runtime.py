@@ -1,4 +1,5 @@
 # What every config of this project runs with.
+# Used by: adamw_short, sgd_90k
 _base_ = "mmdet::_base_/default_runtime.py"
 
 custom_imports = dict(imports=["mmdet_embedmask"], allow_failed_imports=False)

@@ -1,5 +1,6 @@
 # A small EmbedMask that learns from scratch: ResNet-18 with GroupNorm, 128-channel FPN, towers of
 # two convolutions.
+# Used by: embedmask_r18_fpn_dsb2018, embedmask_tiny_shapes
 _base_ = "./embedmask_r50-caffe_fpn.py"
 
 norm_cfg = dict(type="GN", num_groups=32, requires_grad=True)

@@ -1,4 +1,5 @@
-# 3x of both tables: 270k iterations, of which a config takes the number and the steps.
+# 3x: 270k iterations, of which a config takes the number and the steps.
+# Used by: embedmask_r101_fpn_ms-3x_coco, embedmask_fused_r101_fpn_ms-3x_coco
 # They are copied when a config is read: change its schedule, not these.
 iters_3x = 270000
 train_cfg_3x = dict(max_iters=iters_3x)

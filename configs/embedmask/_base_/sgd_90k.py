@@ -1,4 +1,5 @@
-# 1x of Table 1: 90k iterations at batch 16 (paper section 4.1, method of FCOS).
+# 1x: 90k iterations at batch 16 (paper section 4.1, method of FCOS).
+# Used by: embedmask_r50_fpn_1x_coco, embedmask_fused_r50_fpn_ms-1x_coco
 _base_ = "./embedmask_runtime.py"
 
 max_iters = 90000

@@ -1,6 +1,7 @@
 # Data in COCO's format for short runs on small images: data_root/{train,val} and
-# data_root/annotations/instances_{train,val}.json. Who builds on it sets data_root, metainfo and
-# the evaluators' ann_file.
+# data_root/annotations/instances_{train,val}.json.
+# Used by: dsb2018, embedmask_tiny_shapes
+# Who builds on it sets data_root, metainfo and the evaluators' ann_file.
 train_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(type="LoadAnnotations", with_bbox=True, with_mask=True),

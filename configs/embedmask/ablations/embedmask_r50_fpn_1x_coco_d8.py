@@ -1,4 +1,7 @@
-# Table 3: 8 embedding channels: 34.8 mask AP on minival (the paper's).
+# Table 3: 8 embedding channels.
+# Run:     bash tools/dist_train.sh configs/embedmask/ablations/embedmask_r50_fpn_1x_coco_d8.py 8
+# Costs:   not measured here
+# Reaches: 34.8 mask AP on COCO minival (the paper's)
 _base_ = "../embedmask_r50_fpn_1x_coco.py"
 
 model = dict(bbox_head=dict(embed_dim=8), mask_head=dict(embed_dim=8))

@@ -1,4 +1,8 @@
-# Table 3: the spatial-free part alone: 33.3 mask AP on minival (the paper's).
+# Table 3: the spatial-free part alone.
+# Run:     bash tools/dist_train.sh \
+#            configs/embedmask/ablations/embedmask_r50_fpn_1x_coco_spatial-free.py 8
+# Costs:   not measured here
+# Reaches: 33.3 mask AP on COCO minival (the paper's)
 _base_ = "../embedmask_r50_fpn_1x_coco.py"
 
 model = dict(bbox_head=dict(embedding="spatial_free"), mask_head=dict(embedding="spatial_free"))

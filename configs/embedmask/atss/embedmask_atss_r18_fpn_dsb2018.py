@@ -1,4 +1,8 @@
-# The coupling on ATSS, by the recipe of embedmask_r18_fpn_dsb2018.py.
+# The coupling on ATSS instead of FCOS, by the recipe of embedmask_r18_fpn_dsb2018.py.
+# Run:     python tools/train.py configs/embedmask/atss/embedmask_atss_r18_fpn_dsb2018.py
+# Costs:   not measured here
+# Reaches: 67.2 mask AP and 59.0 box AP on dsb2018 val (ours, seed 0,
+#          by earlier code: docs/experiments.md)
 _base_ = ["../embedmask_r18_fpn_dsb2018.py", "../_base_/embedmask_atss_head.py"]
 
 model = dict(

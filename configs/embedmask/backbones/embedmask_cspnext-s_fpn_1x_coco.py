@@ -1,4 +1,8 @@
-# CSPNeXt-s, ConvNeXt-style with large depthwise kernels, instead of ResNet-50; no published result.
+# CSPNeXt-s, ConvNeXt-style with large depthwise kernels, instead of ResNet-50.
+# Run:     bash tools/dist_train.sh \
+#            configs/embedmask/backbones/embedmask_cspnext-s_fpn_1x_coco.py 8
+# Costs:   not measured here
+# Reaches: not measured here
 _base_ = "../embedmask_r50_fpn_1x_coco.py"
 
 checkpoint = "https://download.openmmlab.com/mmdetection/v3.0/rtmdet/cspnext_rsb_pretrain/cspnext-s_imagenet_600e.pth"  # noqa: E501

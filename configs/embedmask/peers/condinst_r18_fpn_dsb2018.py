@@ -1,5 +1,9 @@
 # MMDetection's CondInst by the recipe of embedmask_r18_fpn_dsb2018.py: same backbone, neck, tower
 # depth and width, data, schedule and seeds.
+# Run:     python tools/train.py configs/embedmask/peers/condinst_r18_fpn_dsb2018.py
+# Costs:   not measured here; 0.51 s a step of 2 images of 256 px on one thread (docs/benchmark.md)
+# Reaches: 65.6 mask AP and 60.1 box AP on dsb2018 val (ours, mean of seeds 0, 1, 2:
+#          docs/experiments.md)
 _base_ = "../embedmask_r18_fpn_dsb2018.py"
 
 model = dict(

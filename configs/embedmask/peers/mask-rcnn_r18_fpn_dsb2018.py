@@ -1,5 +1,8 @@
 # MMDetection's Mask R-CNN by the recipe of embedmask_r18_fpn_dsb2018.py: same backbone, channels,
 # data, schedule and seeds. It needs RoIAlign: compiled MMCV, or torchvision.
+# Run:     python tools/train.py configs/embedmask/peers/mask-rcnn_r18_fpn_dsb2018.py
+# Costs:   not measured here; 3.25 s a step of 2 images of 256 px on one thread (docs/benchmark.md)
+# Reaches: not measured here; 68.8 mask AP and 63.6 box AP after 400 such steps (docs/benchmark.md)
 _base_ = [
     "mmdet::_base_/models/mask-rcnn_r50_fpn.py",
     "../_base_/dsb2018.py",

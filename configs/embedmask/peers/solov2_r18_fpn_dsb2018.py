@@ -1,5 +1,8 @@
-# MMDetection's SOLOv2 by the recipe of embedmask_r18_fpn_dsb2018.py: same backbone, channels, tower
-# depth, data, schedule and seeds; grids and scale ranges are its own defaults.
+# MMDetection's SOLOv2 by the recipe of embedmask_r18_fpn_dsb2018.py: same backbone, channels,
+# tower depth, data, schedule and seeds; grids and scale ranges are its own defaults.
+# Run:     python tools/train.py configs/embedmask/peers/solov2_r18_fpn_dsb2018.py
+# Costs:   not measured here; 1.01 s a step of 2 images of 256 px on one thread (docs/benchmark.md)
+# Reaches: not measured here; 42.5 mask AP after 400 such steps (docs/benchmark.md)
 _base_ = "../embedmask_r18_fpn_dsb2018.py"
 
 norm_cfg = dict(type="GN", num_groups=32)
