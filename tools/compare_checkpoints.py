@@ -37,12 +37,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"--names {args.names[0]} {args.names[1]}: give two different names")
     configs = [load_config(config, args.cfg_options) for config, _ in paths]
     source, indices = drawing_arguments.open_source(parser, args, configs[0], annotated=True)
-    from mmdet_embedmask.inputs.images import class_names
+    from mmdet_embedmask.inputs.images import config_class_names
 
-    if class_names(configs[1]) != source.class_names:
+    if config_class_names(configs[1]) != source.class_names:
         parser.error(
             f"the configs differ in their classes: {source.class_names} and "
-            f"{class_names(configs[1])}"
+            f"{config_class_names(configs[1])}"
         )
     sources = [source.through(config) for config in configs]
     models = [

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli, files
+from mmdet_embedmask.inspection import inspect_image
 from mmdet_embedmask.visualization import drawing_arguments
 from mmdet_embedmask.visualization.coupling_maps import coupling_maps
-from mmdet_embedmask.visualization.inspect_image import inspect_image
 
 
 def chosen_instances(text: str) -> int | list[int]:

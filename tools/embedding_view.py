@@ -11,10 +11,10 @@ from typing import get_args
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli, files
+from mmdet_embedmask.inspection import inspect_image
 from mmdet_embedmask.visualization import drawing_arguments
 from mmdet_embedmask.visualization.embedding_colors import Part, part_channels
 from mmdet_embedmask.visualization.embedding_view import embedding_view
-from mmdet_embedmask.visualization.inspect_image import inspect_image
 
 
 def main(argv: Sequence[str] | None = None) -> None:

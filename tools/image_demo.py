@@ -24,8 +24,8 @@ from mmdet_embedmask.inference import demo_arguments
 from mmdet_embedmask.inference.draw import Style, draw_detections
 from mmdet_embedmask.inference.image_results import ImageResult, SkippedFile, predict_files
 from mmdet_embedmask.inference.json_lines import JsonLines, lines_to_json
+from mmdet_embedmask.inputs.image_files import expand_inputs
 from mmdet_embedmask.inputs.reading import displayable
-from mmdet_embedmask.inputs.sources import expand_inputs
 
 
 def parse_args(
@@ -46,7 +46,7 @@ def parse_args(
         parser.error("--no-overlays and --no-json leave nothing to write: drop one of them")
     cli.check_output_folder(parser, args.out, "--out")
     try:
-        paths = expand_inputs(args.inputs, args.recursive, exclude=args.out)
+        paths = expand_inputs(args.inputs, recursive=args.recursive, exclude=args.out)
     except (ValueError, OSError) as error:
         parser.error(str(error))
     # Inputs that are named one by one may lie in the output folder.

@@ -10,10 +10,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..embed_mask import EmbedMask
+from ..inspection import inspect_image
 from ..visualization.coupling_maps import coupling_maps
 from ..visualization.embedding_colors import Part, part_channels
 from ..visualization.embedding_view import embedding_view
-from ..visualization.inspect_image import inspect_image
 from .unwrapped import unwrapped_model
 
 

@@ -15,7 +15,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from numpy.typing import NDArray
 
-from ..inputs.images import class_names
+from ..inputs.images import config_class_names
 from ..inputs.reading import ImageReader, split_pipeline
 from ..loading import build_detector, is_embed_mask
 
@@ -83,7 +83,7 @@ def open_segmentor(config: Config, checkpoint: Path, device: str) -> Segmentor:
     """
     init_default_scope(config.get("default_scope", "mmdet"))
     read, pipeline = split_pipeline(config)
-    names = class_names(config)
+    names = config_class_names(config)
     model = build_detector(_with_run_lengths(config), checkpoint, device)
     return Segmentor(read, PipelinePredictor(model, pipeline), names)
 

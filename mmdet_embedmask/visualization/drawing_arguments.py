@@ -4,18 +4,16 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmengine.config import Config
 from tqdm import tqdm
 
 from .. import cli
+from ..inputs.images import ImageSource, open_images
 from ..loading import build_detector, load_config
 from .sheet_rows import spread_indices
 from .style import MIN_TILE
-
-if TYPE_CHECKING:
-    from ..inputs.image_source import ImageSource
 
 
 def make_parser(doc: str | None, num: int | None, tile: int) -> argparse.ArgumentParser:
@@ -66,7 +64,7 @@ def check_arguments(
 
 def open_source(
     parser: argparse.ArgumentParser, args: argparse.Namespace, config: Config, annotated: bool
-) -> tuple["ImageSource", list[int]]:
+) -> tuple[ImageSource, list[int]]:
     """Open the images and choose those to draw; leaves with an error if that cannot work.
 
     Args:
@@ -75,13 +73,10 @@ def open_source(
         config: gives pipeline, class names and default data.
         annotated: whether ground truth is needed.
     """
-    # Imports MMDetection, which takes seconds: not before the arguments are right.
-    from ..inputs.images import open_images
-
     if annotated and args.images:
         parser.error("--images has no ground truth to compare with: use --coco and --image-root")
     try:
-        source = open_images(config, args.images, args.coco, args.image_root)
+        source = open_images(config, images=args.images, coco=args.coco, image_root=args.image_root)
         indices = spread_indices(len(source), args.num or len(source))
         source.check(indices)
     except ValueError as error:
@@ -95,7 +90,7 @@ def open_source(
 
 def open_embed_mask(
     parser: argparse.ArgumentParser, args: argparse.Namespace
-) -> tuple[Any, "ImageSource", list[int]]:
+) -> tuple[Any, ImageSource, list[int]]:
     """Check everything, then load an EmbedMask and open the images to look into, annotated or not.
 
     Args:

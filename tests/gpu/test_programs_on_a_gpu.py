@@ -18,11 +18,11 @@ from mmdet_embedmask.data.coco_dataset import CocoMetricByName
 from mmdet_embedmask.functional.run_lengths import encode_masks
 from mmdet_embedmask.inference.coco_results import detections_of
 from mmdet_embedmask.inference.predictor import open_segmentor
+from mmdet_embedmask.inspection import inspect_image
 from mmdet_embedmask.loading import checkpoint_config
 from mmdet_embedmask.release.checkpoint import release_checkpoint
 from mmdet_embedmask.visualization.coupling_maps import coupling_maps
 from mmdet_embedmask.visualization.embedding_view import embedding_view
-from mmdet_embedmask.visualization.inspect_image import inspect_image
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
 

@@ -11,8 +11,8 @@ from torch.nn.parallel import DataParallel
 from mmdet_embedmask import EmbeddingVisualizationHook, EmbedMaskTTAModel
 from mmdet_embedmask.hooks import embedding_visualization_hook
 from mmdet_embedmask.hooks.unwrapped import unwrapped_model
+from mmdet_embedmask.inspection import inspect_image
 from mmdet_embedmask.visualization.embedding_view import embedding_view
-from mmdet_embedmask.visualization.inspect_image import inspect_image
 from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT
 
 SIZE = (64, 96)
