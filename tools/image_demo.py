@@ -20,7 +20,12 @@ from tqdm import tqdm
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
 from mmdet_embedmask.files import file_identity, picture_name, write_png
-from mmdet_embedmask.inference import demo_arguments
+from mmdet_embedmask.inference.demo_arguments import (
+    check_demo_arguments,
+    demo_parser,
+    drawing_style,
+    load_segmentor,
+)
 from mmdet_embedmask.inference.draw import Style, draw_detections
 from mmdet_embedmask.inference.image_results import ImageResult, SkippedFile, predict_files
 from mmdet_embedmask.inference.json_lines import JsonLines, lines_to_json
@@ -32,7 +37,7 @@ def parse_args(
     argv: Sequence[str] | None,
 ) -> tuple[argparse.ArgumentParser, argparse.Namespace, list[Path]]:
     """Read the command line and find the files."""
-    parser = demo_arguments.make_parser(__doc__, colors="instance")
+    parser = demo_parser(__doc__, colors="instance")
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="file, folder or pattern")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--recursive", action="store_true", help="also folders inside folders")
@@ -40,7 +45,7 @@ def parse_args(
     parser.add_argument("--no-overlays", action="store_true", help="write no pictures")
     parser.add_argument("--no-json", action="store_true", help="write no predictions.json")
     args = parser.parse_args(argv)
-    demo_arguments.check_arguments(parser, args)
+    check_demo_arguments(parser, args)
     cli.check_counts(parser, args, dict(batch_size=1))
     if args.no_overlays and args.no_json:
         parser.error("--no-overlays and --no-json leave nothing to write: drop one of them")
@@ -73,7 +78,7 @@ def write_overlay(out: Path, result: ImageResult, style: Style) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Predict, draw and write; the exit code is 0 if there was an image."""
     parser, args, paths = parse_args(argv)
-    segmentor = demo_arguments.load_segmentor(parser, args)
+    segmentor = load_segmentor(parser, args)
     lines = args.out / "predictions.jsonl"
     skipped: list[SkippedFile] = []
     images = detections = 0
@@ -86,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 skipped.append(result)
                 continue
             if not args.no_overlays:
-                write_overlay(args.out, result, demo_arguments.drawing_style(args))
+                write_overlay(args.out, result, drawing_style(args))
             # After its picture: a record says that all of its image is done.
             if records is not None:
                 records.add(result.record)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -100,10 +101,14 @@ def test_pictures(gpu):
     on_gpu = {name: to("cuda", value) for name, value in values.items() if torch.is_tensor(value)}
     moved = replace(inspected, **on_gpu)
     for draw in (
-        lambda image: embedding_view(gray_image(), image, 0.5, "a picture", "both", 192),
-        lambda image: coupling_maps(gray_image(), image, (0, 1), CLASSES, 0.5, "a picture", 192),
+        embedding_view,
+        partial(coupling_maps, instances=(0, 1), class_names=CLASSES),
     ):
-        difference = np.abs(draw(moved).astype(int) - draw(inspected).astype(int))
+        expected, drawn = (
+            draw(gray_image(), image, mask_thr=0.5, title="a picture", tile=192)
+            for image in (inspected, moved)
+        )
+        difference = np.abs(drawn.astype(int) - expected.astype(int))
         # A colour may round to the next.
         assert (difference > 2).mean() < 1e-3
 

@@ -9,7 +9,7 @@ from mmengine.registry import DefaultScope
 from runs import make_shapes, shapes_config
 
 from mmdet_embedmask.inputs.images import config_class_names, open_images
-from mmdet_embedmask.visualization.sheet_rows import dataset_row
+from mmdet_embedmask.visualization.rows import dataset_row
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ PREDICTION = objects(box_mask(0, 0, 40, 30), box_mask(60, 0, 90, 30), scored=Tru
 
 def draw(*candidates):
     image = np.full((100, 100, 3), 100, np.uint8)
-    return comparison(image, TRUTH, candidates, "image.png", TILE)
+    return comparison(image, TRUTH, candidates, title="image.png", tile=TILE)
 
 
 def test_ious_by_hand():
@@ -72,5 +72,5 @@ def test_width_and_clean_borders():
 def test_no_instances():
     nothing = objects()
     image = np.full((100, 100, 3), 100, np.uint8)
-    picture = comparison(image, nothing, (Candidate("a", nothing),), "image.png", TILE)
+    picture = comparison(image, nothing, (Candidate("a", nothing),), title="image.png", tile=TILE)
     assert all((panel(picture, column, PICTURE, TILE) == 100).all() for column in range(3))

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from mmdet_embedmask.evaluation.matching import Objects
-from mmdet_embedmask.visualization.labels import draw_labels
-from mmdet_embedmask.visualization.sheet import Row, picture_sheet
+from mmdet_embedmask.visualization.rows import Row
+from mmdet_embedmask.visualization.sheet import picture_sheet
 from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT, OPACITY, PAPER
 
 TILE = 320
@@ -125,30 +125,6 @@ def test_an_empty_mask_is_drawn_as_a_label_alone():
     sheet = picture_sheet([make_row([], [box_mask(0, 0, 0, 0)])], ["a", "b"])
     picture, _, prediction = tiles(sheet)
     assert (picture != prediction).any(axis=2).mean() < 0.03
-
-
-def test_labels_are_whole_and_apart():
-    picture = np.full((200, 200, 3), 255, np.uint8)
-    middles = [(0.0, 0.0), (199.0, 199.0), (100.0, 100.0), (100.0, 101.0), (99.0, 100.0)]
-    texts = ["ring 0.93"] * 4 + ["a very long class name that no picture has room for 0.93"]
-    boxes = draw_labels(picture, texts, middles, [(0, 0, 255)] * 5)
-    covered = np.zeros((200, 200), int)
-    for x1, y1, x2, y2 in boxes:
-        assert 0 <= x1 < x2 <= 200 and 0 <= y1 < y2 <= 200
-        covered[y1:y2, x1:x2] += 1
-        # The frame is not touched by the text, so nothing of the text is cut off.
-        frame = np.ones((y2 - y1, x2 - x1), bool)
-        frame[1:-1, 1:-1] = False
-        assert (picture[y1:y2, x1:x2][frame] == (0, 0, 255)).all()
-        assert picture[y1:y2, x1:x2][~frame].max() > 200
-    assert covered.max() == 1
-    assert (picture[covered == 0] == 255).all()
-
-
-def test_more_labels_than_room_are_drawn_over_each_other():
-    picture = np.full((24, 200, 3), 255, np.uint8)
-    boxes = draw_labels(picture, ["one", "two"], [(100.0, 12.0)] * 2, [(0, 0, 255)] * 2)
-    assert len(boxes) == 2
 
 
 @pytest.mark.parametrize(

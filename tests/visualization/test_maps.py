@@ -1,9 +1,17 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
-from mmdet_embedmask.visualization.color_map import KEY_WIDTH, color_key, colored_map
+from mmdet_embedmask.visualization.maps import KEY_WIDTH, color_key, colored_map, to_picture
 from mmdet_embedmask.visualization.style import HEADER_HEIGHT
+
+
+def test_maps_are_cropped_to_the_image():
+    ramp = torch.arange(8.0).repeat(1, 4, 1)
+    maps = to_picture(ramp, 8, img_shape=(32, 32), size=(32, 32))
+    assert maps.shape == (1, 32, 32)
+    assert maps[0, 0, 0] == 0 and maps.max() == pytest.approx(3.4375)
 
 
 def test_the_colour_map_rises_in_brightness():

@@ -1,6 +1,6 @@
 import numpy as np
 
-from mmdet_embedmask.inference.label_places import MAX_HIDDEN, fitting_labels
+from mmdet_embedmask.visualization.labels import MAX_HIDDEN, draw_labels, fitting_labels
 
 CANVAS = (100, 200)
 
@@ -58,3 +58,27 @@ def test_labels_never_cover_each_other_nor_much_of_a_box():
 def test_no_boxes_and_labels_wider_than_the_picture():
     assert places([], []) == []
     assert places([[10, 40, 60, 60]], [[(300, 10)]]) == [None]
+
+
+def test_labels_are_whole_and_apart():
+    picture = np.full((200, 200, 3), 255, np.uint8)
+    middles = [(0.0, 0.0), (199.0, 199.0), (100.0, 100.0), (100.0, 101.0), (99.0, 100.0)]
+    texts = ["ring 0.93"] * 4 + ["a very long class name that no picture has room for 0.93"]
+    boxes = draw_labels(picture, texts, middles, [(0, 0, 255)] * 5)
+    covered = np.zeros((200, 200), int)
+    for x1, y1, x2, y2 in boxes:
+        assert 0 <= x1 < x2 <= 200 and 0 <= y1 < y2 <= 200
+        covered[y1:y2, x1:x2] += 1
+        # The frame is not touched by the text, so nothing of the text is cut off.
+        frame = np.ones((y2 - y1, x2 - x1), bool)
+        frame[1:-1, 1:-1] = False
+        assert (picture[y1:y2, x1:x2][frame] == (0, 0, 255)).all()
+        assert picture[y1:y2, x1:x2][~frame].max() > 200
+    assert covered.max() == 1
+    assert (picture[covered == 0] == 255).all()
+
+
+def test_more_labels_than_room_are_drawn_over_each_other():
+    picture = np.full((24, 200, 3), 255, np.uint8)
+    boxes = draw_labels(picture, ["one", "two"], [(100.0, 12.0)] * 2, [(0, 0, 255)] * 2)
+    assert len(boxes) == 2

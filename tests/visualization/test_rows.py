@@ -5,7 +5,7 @@ from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
 from mmdet_embedmask.data.shapes import SHAPE_CLASSES, ShapesConfig, write_coco_shapes
-from mmdet_embedmask.visualization.sheet_rows import dataset_row, spread_indices
+from mmdet_embedmask.visualization.rows import dataset_row, spread_indices
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""Rows of a picture sheet from a detector and a data set."""
+"""An image with its truth and its prediction, from a detector and a data set."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import mmcv
@@ -11,7 +12,22 @@ from numpy.typing import NDArray
 
 from ..evaluation.matching import Objects
 from ..functional.run_lengths import decode_mask
-from .sheet import Row
+from .style import Image
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image, what is annotated in it, and what is predicted.
+
+    Args:
+        image: (H, W, 3) in blue, green, red.
+        truth: its annotated objects.
+        prediction: its predicted objects.
+    """
+
+    image: Image
+    truth: Objects
+    prediction: Objects
 
 
 def spread_indices(length: int, number: int) -> list[int]:
