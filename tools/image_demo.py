@@ -27,8 +27,8 @@ from mmdet_embedmask.inference.demo_arguments import (
     load_segmentor,
 )
 from mmdet_embedmask.inference.draw import Style, draw_detections
-from mmdet_embedmask.inference.image_results import ImageResult, SkippedFile, predict_files
 from mmdet_embedmask.inference.json_lines import JsonLines, lines_to_json
+from mmdet_embedmask.inference.results import ImageResult, SkippedFile, predict_files
 from mmdet_embedmask.inputs.image_files import expand_inputs
 from mmdet_embedmask.inputs.reading import displayable
 

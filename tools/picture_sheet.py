@@ -10,9 +10,9 @@ from pathlib import Path
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
 from mmdet_embedmask.files import write_png
-from mmdet_embedmask.inputs.images import config_dataset
+from mmdet_embedmask.inputs.images import config_dataset, spread_indices
 from mmdet_embedmask.loading import build_detector, load_config
-from mmdet_embedmask.visualization.rows import dataset_row, spread_indices
+from mmdet_embedmask.visualization.rows import dataset_row
 from mmdet_embedmask.visualization.sheet import picture_sheet
 from mmdet_embedmask.visualization.style import MIN_TILE
 

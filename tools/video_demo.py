@@ -31,11 +31,16 @@ from mmdet_embedmask.inference.demo_arguments import (
 )
 from mmdet_embedmask.inference.draw import draw_detections
 from mmdet_embedmask.inference.json_lines import JsonLines
+from mmdet_embedmask.inference.results import FrameResult, predict_frames
 from mmdet_embedmask.inference.unfinished import named_when_finished
-from mmdet_embedmask.inference.video_file import CODECS, VideoFile
-from mmdet_embedmask.inference.video_results import FrameResult, frames_to_come, predict_frames
-from mmdet_embedmask.inference.video_source import VideoSource
-from mmdet_embedmask.inference.window import check_display, show
+from mmdet_embedmask.inference.video import (
+    CODECS,
+    VideoFile,
+    VideoSource,
+    check_display,
+    frames_to_come,
+    show_in_window,
+)
 
 
 def parse_args(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
@@ -96,7 +101,7 @@ def keep(
             detections += len(result.record["detections"])
             progress.set_postfix(detections=detections, refresh=False)
             progress.update()
-            if args.show and not show(args.source, result.frame):
+            if args.show and not show_in_window(args.source, result.frame):
                 return
         if not progress.n:
             raise SystemExit(f"error: {args.source} has no frame that can be read")

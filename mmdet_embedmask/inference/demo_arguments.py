@@ -15,7 +15,7 @@ def demo_parser(doc: str | None, *, colors: Colors) -> argparse.ArgumentParser:
 
     Args:
         doc: the tool's docstring.
-        colors: what colours tell apart if the user does not say.
+        colors: the default of ``--colors``.
     """
     parser = cli.tool_parser(doc)
     parser.add_argument("checkpoint", type=Path, help="trained weights")

@@ -21,7 +21,7 @@ from ..loading import build_detector, is_embed_mask
 
 
 class Predictor(Protocol):
-    """Predicts instances; what test-time augmentation or another runtime can stand in for."""
+    """Predicts instances; test-time augmentation or another runtime can be one too."""
 
     def __call__(self, images: Sequence[NDArray[Any]]) -> list[InstanceData]:
         """Predict a batch.
@@ -89,7 +89,7 @@ def open_segmentor(config: Config, checkpoint: Path, device: str) -> Segmentor:
 
 
 def _with_run_lengths(config: Config) -> Config:
-    """The config; an EmbedMask that is not told otherwise gives the same masks as run lengths.
+    """The config; unless told otherwise, an EmbedMask gives the same masks as run lengths.
 
     Results hold run lengths anyhow, and full-size bitmaps of 100 instances fill gigabytes.
     """

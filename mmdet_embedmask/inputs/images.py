@@ -130,6 +130,13 @@ def open_images(
     )
 
 
+def spread_indices(length: int, number: int) -> list[int]:
+    """At most ``number`` indices spread evenly over a data set of the given length."""
+    spread = np.linspace(0, length - 1, min(length, number)).round().astype(int)
+    indices: list[int] = np.unique(spread).tolist()
+    return indices
+
+
 def config_class_names(config: Config) -> tuple[str, ...]:
     """Class names of the config's test data, whose files need not exist; sets its scope."""
     init_default_scope(config.get("default_scope", "mmdet"))

@@ -10,14 +10,13 @@ from mmengine.config import Config
 from tqdm import tqdm
 
 from .. import cli
-from ..inputs.images import ImageSource, open_images
+from ..inputs.images import ImageSource, open_images, spread_indices
 from ..loading import build_detector, load_config
-from .rows import spread_indices
 from .style import MIN_TILE
 
 
 def drawing_parser(doc: str | None, *, num: int | None, tile: int) -> argparse.ArgumentParser:
-    """A parser with the arguments that all the tools take.
+    """A parser with the arguments that all tools that draw images take.
 
     Args:
         doc: the tool's docstring.
@@ -108,5 +107,5 @@ def open_embed_mask(
 
 
 def progress(indices: Sequence[int]) -> Iterator[int]:
-    """Yield the indices and show on stderr how far it is."""
+    """Yield the indices, with a progress bar on stderr."""
     yield from tqdm(indices, unit="image", file=sys.stderr)

@@ -30,13 +30,6 @@ class Row:
     prediction: Objects
 
 
-def spread_indices(length: int, number: int) -> list[int]:
-    """At most ``number`` indices spread evenly over a data set of the given length."""
-    spread = np.linspace(0, length - 1, min(length, number)).round().astype(int)
-    indices: list[int] = np.unique(spread).tolist()
-    return indices
-
-
 def dataset_row(model: BaseModel, dataset: Any, index: int, score_thr: float) -> Row:
     """Predict one image of a data set, through the data set's own pipeline.
 

@@ -21,8 +21,8 @@ OUTCOME_COLORS: dict[str, Color] = dict(
 )
 
 
-NUMBERS = ("instances", "lost", "split", "merged", "extra")
-"""Of a verdict, in the page's table."""
+VERDICT_NUMBERS = ("instances", "lost", "split", "merged", "extra")
+"""What the page's table tells of a verdict."""
 
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em; color: #222; background: #fff; }
@@ -88,7 +88,7 @@ def case_picture(row: Row, verdict: Verdict, *, title: str, tile: int = 400) -> 
         (f"{len(row.prediction.labels)} predictions", prediction),
     ]
     body = beside([titled(panel, name, tile) for name, panel in panels])
-    return page([body, outcome_key(verdict, body.shape[1])], title)
+    return page([body, _outcome_key(verdict, body.shape[1])], title)
 
 
 def worst_cases_page(cases: Sequence[Case], note: str) -> str:
@@ -107,7 +107,7 @@ def worst_cases_page(cases: Sequence[Case], note: str) -> str:
         "split: several predictions lie in it; merged: one prediction covers it and another "
         "instance. Extra: predictions that find no instance. A click on a column's head sorts.",
     ]
-    names = ("rank", "image", *NUMBERS, "mean IoU", "picture")
+    names = ("rank", "image", *VERDICT_NUMBERS, "mean IoU", "picture")
     heads = "".join(f"<th>{name}</th>" for name in names)
     paragraphs = "\n".join(f"<p>{escape(text)}</p>" for text in notes)
     rows = "".join(_row(rank, case) for rank, case in enumerate(cases, start=1))
@@ -140,7 +140,7 @@ def _row(rank: int, case: Case) -> str:
     cells = [
         f'<td data-key="{rank}">{rank}</td>',
         f'<td class="name" data-key="{name}"><a href="{picture}">{name}</a></td>',
-        *(_cell(numbers[column]) for column in NUMBERS),
+        *(_cell(numbers[column]) for column in VERDICT_NUMBERS),
         _cell(case.verdict.mean_iou),
         f'<td data-key="{rank}"><a href="{picture}"><img src="{thumbnail}" alt="{name}" '
         'loading="lazy"></a></td>',
@@ -155,7 +155,7 @@ def _cell(value: int | float | None) -> str:
     return f'<td data-key="{value}">{text}</td>'
 
 
-def outcome_key(verdict: Verdict, width: int) -> Image:
+def _outcome_key(verdict: Verdict, width: int) -> Image:
     """A line with every outcome's colour, name and number."""
     entries = [
         (f"{verdict.outcomes.count(name)} {name}", OUTCOME_COLORS[name]) for name in OUTCOMES

@@ -89,7 +89,7 @@ def test_boxes_can_be_left_out():
     ("labels", "texts"),
     [("fitting", ["owl 0.50", "0.50"]), ("all", ["owl 0.50"] * 3), ("none", [])],
 )
-def test_labels_where_there_is_room_or_everywhere(monkeypatch, labels, texts):
+def test_labels_are_written_where_there_is_room_or_everywhere(monkeypatch, labels, texts):
     written = []
     monkeypatch.setattr(
         "mmdet_embedmask.inference.draw.draw_label",
@@ -143,6 +143,6 @@ def test_large_pictures_have_larger_outlines_and_labels():
     assert 25 < rows[-1] - rows[0] < 50 and rows[-1] < 300
 
 
-def test_empty_masks_and_no_detections():
+def test_empty_masks_and_no_detections_leave_the_picture_as_it_is():
     assert (drawn([]) == 100).all()
     assert (drawn([detection(np.zeros((60, 90), bool))]) == 100).all()

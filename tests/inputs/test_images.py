@@ -6,9 +6,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
 from runs import make_shapes, shapes_config
 
-from mmdet_embedmask.inputs.images import config_class_names, open_images
+from mmdet_embedmask.inputs.images import config_class_names, open_images, spread_indices
 from mmdet_embedmask.visualization.rows import dataset_row
 
 
@@ -91,8 +92,6 @@ def test_another_order_of_the_classes_is_refused_where_labels_go_by_the_files(ro
 class Blind:
     def test_step(self, batch):
         (sample,) = batch["data_samples"]
-        from mmengine.structures import InstanceData
-
         sample.pred_instances = InstanceData(
             scores=torch.zeros(0),
             labels=torch.zeros(0, dtype=torch.long),
@@ -107,6 +106,14 @@ def test_rows_of_a_source_hold_its_truth(config):
     wanted = [i for i in source.get_data_info(1)["instances"] if not i["ignore_flag"]]
     assert row.truth.masks.shape == (len(wanted), 64, 64)
     assert np.array_equal(row.image, source.image(1))
+
+
+@pytest.mark.parametrize(
+    ("length", "number", "expected"),
+    [(10, 4, [0, 3, 6, 9]), (3, 6, [0, 1, 2]), (5, 1, [0]), (1, 3, [0])],
+)
+def test_indices_are_spread_evenly_over_the_set(length, number, expected):
+    assert spread_indices(length, number) == expected
 
 
 def test_a_source_goes_through_another_configs_pipeline(config):

@@ -104,13 +104,13 @@ def test_holes_have_a_contour_too():
     assert drawn[30, 24] and drawn[30, 10] and not drawn[30, 30] and not drawn[30, 17]
 
 
-def test_contour_and_final_mask_agree():
+def test_the_contour_is_that_of_the_final_mask():
     inspected = inspected_image()
     masks = masks_at_mask_stride(inspected.probability, (64, 96), PICTURE, MaskRecipe(0.5))
     assert torch.equal(masks, inspected.masks(0.5))  # the picture has the original's size here
 
 
-def test_size_rows_and_clean_borders():
+def test_every_instance_adds_a_row_and_nothing_is_clipped():
     one, two = draw(inspected_image(), [1]), draw(inspected_image(), [0, 1])
     row = HEADER_HEIGHT + 128 + GAP
     assert one.shape == (2 * GAP + 3 * HEADER_HEIGHT + row, 5 * TILE + 6 * GAP, 3)

@@ -39,7 +39,7 @@ def test_discs_have_the_colour_of_their_pixels_on_the_dimmed_image():
     assert (proposals[far] == round(DIMMED * 100)).all()
 
 
-def test_input_and_masks_panels():
+def test_the_first_panel_is_the_image_and_the_last_shows_its_masks():
     inspected = inspected_image()
     picture = view(inspected)
     assert (panel(picture, 0, PICTURE, TILE) == 100).all()
@@ -54,7 +54,7 @@ def test_input_and_masks_panels():
     assert (masks[56, 40] != masks[56, 136]).any()
 
 
-def test_size_and_clean_borders():
+def test_the_page_is_as_large_as_its_panels_and_nothing_is_clipped():
     picture = view(inspected_image())
     assert picture.shape == (2 * HEADER_HEIGHT + 128 + 2 * GAP, 4 * TILE + 5 * GAP, 3)
     assert picture.dtype == np.uint8
@@ -72,14 +72,14 @@ def test_padding_is_not_part_of_the_picture():
 @pytest.mark.parametrize(
     ("free", "aware", "missing"), [(2, 0, "spatial_aware"), (0, 2, "spatial_free")]
 )
-def test_embeddings_of_one_part(free, aware, missing):
+def test_an_embedding_of_one_part_refuses_the_other(free, aware, missing):
     inspected = inspected_image(free=free, aware=aware)
     assert view(inspected).shape[1] == 4 * TILE + 5 * GAP
     with pytest.raises(ValueError, match=f"no {missing} part: choose part='both'"):
         view(inspected, missing)
 
 
-def test_unknown_part_is_refused():
+def test_an_unknown_part_is_refused():
     with pytest.raises(ValueError, match="part='all' is unknown: choose one of"):
         view(inspected_image(), "all")
 
@@ -93,7 +93,7 @@ def test_no_detections_leave_the_image():
 
 
 @pytest.mark.parametrize("size", [(3, 400), (400, 3), (900, 700)])
-def test_any_image_size(size):
+def test_images_of_any_size_are_drawn_whole(size):
     inspected = inspected_image()
     inspected.meta.update(ori_shape=size, scale_factor=(SIZE[1] / size[1], SIZE[0] / size[0]))
     picture = view(inspected, image=np.zeros((*size, 3), np.uint8))

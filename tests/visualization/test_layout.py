@@ -20,7 +20,7 @@ from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT
     ("shape", "expected"),
     [((100, 50, 3), (200, 100)), ((300, 600), (100, 200)), ((1, 900), (1, 200))],
 )
-def test_picture_size(shape, expected):
+def test_the_longer_side_of_a_picture_is_the_tile(shape, expected):
     assert picture_size(shape, 200) == expected
 
 

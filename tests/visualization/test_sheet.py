@@ -1,3 +1,6 @@
+from functools import partial
+
+import drawn
 import numpy as np
 import pytest
 
@@ -7,12 +10,7 @@ from mmdet_embedmask.visualization.sheet import picture_sheet
 from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT, OPACITY, PAPER
 
 TILE = 320
-
-
-def box_mask(x1, y1, x2, y2, size=(160, 160)):
-    mask = np.zeros(size, bool)
-    mask[y1:y2, x1:x2] = True
-    return mask
+box_mask = partial(drawn.box_mask, size=(160, 160))
 
 
 def make_row(truth=(), prediction=(), size=(160, 160), gray=100):
@@ -32,7 +30,7 @@ def tiles(sheet, number=0, height=TILE, tile=TILE):
     return [sheet[top : top + height, left : left + tile].astype(int) for left in lefts]
 
 
-def test_size_of_the_sheet():
+def test_the_sheet_is_as_large_as_its_rows_and_gaps():
     rows = [make_row(), make_row(size=(80, 160)), make_row(size=(100, 50))]
     sheet = picture_sheet(rows, ["a", "b"])
     heights = 320, 160, 320
@@ -114,7 +112,7 @@ def test_no_objects_leave_all_columns_equal():
 
 
 @pytest.mark.parametrize("size", [(3, 400), (400, 3), (1, 1), (2000, 1500)])
-def test_any_image_size(size):
+def test_a_sheet_takes_images_of_any_size(size):
     mask = np.ones(size, bool)
     sheet = picture_sheet([make_row([mask], [mask], size)], ["a", "b"], tile=200)
     assert sheet.shape[1] == 3 * 200 + 4 * GAP
