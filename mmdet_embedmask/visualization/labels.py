@@ -115,7 +115,7 @@ def free_place(
             y1 = round(middle[1] - size[1] / 2) + direction * step
             y1 = min(max(0, y1), canvas[0] - size[1])
             place = x1, y1, x1 + size[0], y1 + size[1]
-            if not _overlap(place, taken).any():
+            if not any(_overlap(place, other) for other in taken):
                 return place
             places.append(place)
     return places[0]
@@ -148,13 +148,14 @@ def fitting_labels(
             (number, place)
             for number, size in enumerate(options)
             for place in _places(box, size, canvas)
-            if np.all(_overlap(place, boxes) <= room) and not _overlap(place, taken).any()
+            if np.all(_hidden(place, boxes) <= room)
+            and not any(_overlap(place, other) for other in taken)
         )
         choice = next(places, None)
         chosen.append(choice)
         if choice is not None:
             taken.append(choice[1])
-            room -= _overlap(choice[1], boxes)
+            room -= _hidden(choice[1], boxes)
     return chosen
 
 
@@ -169,11 +170,13 @@ def _places(
     return [(x1, y1, x1 + width, y1 + height) for y1 in starts] if width <= canvas[1] else []
 
 
-def _overlap(
-    place: Rectangle, others: NDArray[np.float64] | Sequence[Rectangle]
-) -> NDArray[np.float64]:
-    """Pixels that a place has in common with each of the others (K, 4)."""
-    boxes = np.asarray(others, np.float64).reshape(-1, 4)
+def _overlap(first: Rectangle, second: Rectangle) -> bool:
+    horizontal = first[0] < second[2] and second[0] < first[2]
+    return horizontal and first[1] < second[3] and second[1] < first[3]
+
+
+def _hidden(place: Rectangle, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pixels of each box that a label at the place covers."""
     low = np.maximum(place[:2], boxes[:, :2])
     high = np.minimum(place[2:], boxes[:, 2:])
     pixels: NDArray[np.float64] = (high - low).clip(min=0).prod(axis=1)
