@@ -1,6 +1,6 @@
 """What the network computed for an image, for tools that look inside."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
 import torch
@@ -13,7 +13,7 @@ from .functional.resize import ResizeMode
 from .heads.detections import exclusive_boxes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InspectedImage:
     """The coupled quantities of one image.
 
@@ -97,6 +97,23 @@ def inspect_batch(model: EmbedMask, data: dict[str, Any]) -> list[InspectedImage
         _inspect(model, pixels, results, sample.metainfo)
         for pixels, results, sample in zip(pixel_embedding, results_list, samples, strict=True)
     ]
+
+
+def inspect_image(model: EmbedMask, batch: dict[str, Any], score_thr: float) -> InspectedImage:
+    """What the network computed for one image, on the CPU.
+
+    Args:
+        model: in eval mode.
+        batch: of this image alone, as a test data loader gives it.
+        score_thr: detections with a lower score are left out.
+    """
+    (inspected,) = inspect_batch(model, batch)
+    kept = inspected.select(inspected.scores >= score_thr)
+    values: dict[str, Any] = {field.name: getattr(kept, field.name) for field in fields(kept)}
+    on_cpu: dict[str, Any] = {
+        name: value.cpu() for name, value in values.items() if torch.is_tensor(value)
+    }
+    return replace(kept, **on_cpu)
 
 
 def _inspect(

@@ -17,40 +17,44 @@ import numpy as np
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli, files
 from mmdet_embedmask.evaluation.matching import mean_iou
-from mmdet_embedmask.loading import load_config
-from mmdet_embedmask.visualization import drawing_arguments
+from mmdet_embedmask.inputs.images import config_class_names
+from mmdet_embedmask.loading import build_detector, load_config
 from mmdet_embedmask.visualization.comparison import Candidate, comparison, instance_ious
-from mmdet_embedmask.visualization.sheet_rows import dataset_row
+from mmdet_embedmask.visualization.drawing_arguments import (
+    check_drawing_arguments,
+    drawing_parser,
+    open_source,
+    progress,
+)
+from mmdet_embedmask.visualization.rows import dataset_row
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict with both, draw and write."""
-    parser = drawing_arguments.make_parser(__doc__, num=6, tile=400)
+    parser = drawing_parser(__doc__, num=6, tile=400)
     for side in ("_a", "_b"):
         cli.add_model(parser, side)
     parser.add_argument("out", type=Path, help="folder of the pictures, one an image")
     parser.add_argument("--names", nargs=2, default=("A", "B"), help="of the two (A B)")
     args = parser.parse_args(argv)
     paths = (args.config_a, args.checkpoint_a), (args.config_b, args.checkpoint_b)
-    drawing_arguments.check_arguments(parser, args, [path for pair in paths for path in pair])
+    check_drawing_arguments(parser, args, [path for pair in paths for path in pair])
     if args.names[0] == args.names[1]:
         parser.error(f"--names {args.names[0]} {args.names[1]}: give two different names")
     configs = [load_config(config, args.cfg_options) for config, _ in paths]
-    source, indices = drawing_arguments.open_source(parser, args, configs[0], annotated=True)
-    from mmdet_embedmask.inputs.images import class_names
-
-    if class_names(configs[1]) != source.class_names:
+    source, indices = open_source(parser, args, configs[0], annotated=True)
+    if config_class_names(configs[1]) != source.class_names:
         parser.error(
             f"the configs differ in their classes: {source.class_names} and "
-            f"{class_names(configs[1])}"
+            f"{config_class_names(configs[1])}"
         )
     sources = [source.through(config) for config in configs]
     models = [
-        drawing_arguments.load_model(config, checkpoint, args.device)
+        build_detector(config, checkpoint, args.device)
         for config, (_, checkpoint) in zip(configs, paths, strict=True)
     ]
     images: list[dict[str, Any]] = []
-    for index in drawing_arguments.progress(indices):
+    for index in progress(indices):
         path = source.path(index)
         rows = [
             dataset_row(model, of_model, index, args.score_thr)
@@ -60,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             Candidate(name, row.prediction) for name, row in zip(args.names, rows, strict=True)
         )
         image, truth = rows[0].image, rows[0].truth
-        picture = comparison(image, truth, candidates, path.name, args.tile)
+        picture = comparison(image, truth, candidates, title=path.name, tile=args.tile)
         files.write_png(args.out / files.picture_name(index, path), picture)
         ious = {c.name: instance_ious(truth, c.prediction) for c in candidates}
         means = {name: mean_iou(values) for name, values in ious.items()}

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli, files
-from mmdet_embedmask.visualization import drawing_arguments
+from mmdet_embedmask.inspection import inspect_image
 from mmdet_embedmask.visualization.coupling_maps import coupling_maps
-from mmdet_embedmask.visualization.inspect_image import inspect_image
+from mmdet_embedmask.visualization.drawing_arguments import (
+    drawing_parser,
+    open_embed_mask,
+    progress,
+)
 
 
 def chosen_instances(text: str) -> int | list[int]:
@@ -34,7 +38,7 @@ def chosen_instances(text: str) -> int | list[int]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Inspect, draw and write."""
-    parser = drawing_arguments.make_parser(__doc__, num=6, tile=240)
+    parser = drawing_parser(__doc__, num=6, tile=240)
     cli.add_model(parser)
     parser.add_argument("out", type=Path, help="folder of the pictures, one an image")
     parser.add_argument(
@@ -44,9 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         help="how many of each image, the best, or which: 0 is the best, 0,7 two, 7, one (4)",
     )
     args = parser.parse_args(argv)
-    model, source, indices = drawing_arguments.open_embed_mask(parser, args)
+    model, source, indices = open_embed_mask(parser, args)
     drawn = 0
-    for index in drawing_arguments.progress(indices):
+    for index in progress(indices):
         path = source.path(index)
         inspected = inspect_image(model, source.batch(index), args.score_thr)
         detected = range(len(inspected.scores))
@@ -60,10 +64,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             source.image(index),
             inspected,
             chosen,
-            source.class_names,
-            model.mask_head.test_cfg.mask_thr,
-            f"{path.name}: {len(chosen)} of {len(detected)} detections",
-            args.tile,
+            class_names=source.class_names,
+            mask_thr=model.mask_head.test_cfg.mask_thr,
+            title=f"{path.name}: {len(chosen)} of {len(detected)} detections",
+            tile=args.tile,
         )
         files.write_png(args.out / files.picture_name(index, path), picture)
         drawn += 1

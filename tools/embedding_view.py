@@ -11,40 +11,47 @@ from typing import get_args
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli, files
-from mmdet_embedmask.visualization import drawing_arguments
-from mmdet_embedmask.visualization.embedding_colors import Part, part_channels
-from mmdet_embedmask.visualization.embedding_view import embedding_view
-from mmdet_embedmask.visualization.inspect_image import inspect_image
+from mmdet_embedmask.inspection import inspect_image
+from mmdet_embedmask.visualization.drawing_arguments import (
+    drawing_parser,
+    open_embed_mask,
+    progress,
+)
+from mmdet_embedmask.visualization.embedding_view import (
+    EmbeddingPart,
+    embedding_view,
+    part_channels,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Inspect, draw and write."""
-    parser = drawing_arguments.make_parser(__doc__, num=6, tile=360)
+    parser = drawing_parser(__doc__, num=6, tile=360)
     cli.add_model(parser)
     parser.add_argument("out", type=Path, help="folder of the pictures, one an image")
     parser.add_argument(
         "--part",
-        choices=get_args(Part),
+        choices=get_args(EmbeddingPart),
         default="both",
         help="channels that are coloured; positions outweigh the rest of both (%(default)s)",
     )
     args = parser.parse_args(argv)
-    model, source, indices = drawing_arguments.open_embed_mask(parser, args)
+    model, source, indices = open_embed_mask(parser, args)
     try:
         aware, free = model.mask_head.spatial_aware_dim, model.mask_head.spatial_free_dim
         part_channels(args.part, aware, aware + free)
     except ValueError as error:
         parser.error(f"--part {args.part}: {error}")
-    for index in drawing_arguments.progress(indices):
+    for index in progress(indices):
         path = source.path(index)
         inspected = inspect_image(model, source.batch(index), args.score_thr)
         picture = embedding_view(
             source.image(index),
             inspected,
-            model.mask_head.test_cfg.mask_thr,
-            path.name,
-            args.part,
-            args.tile,
+            mask_thr=model.mask_head.test_cfg.mask_thr,
+            title=path.name,
+            part=args.part,
+            tile=args.tile,
         )
         files.write_png(args.out / files.picture_name(index, path), picture)
     print(

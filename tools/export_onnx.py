@@ -26,8 +26,7 @@ from mmdet_embedmask import cli
 from mmdet_embedmask.export.agreement import Agreement, check_agreement, compare, worst
 from mmdet_embedmask.export.onnx_file import check_packages, file_metadata, onnx_bytes
 from mmdet_embedmask.files import write_bytes
-from mmdet_embedmask.inputs.image_source import ImageSource
-from mmdet_embedmask.inputs.images import class_names, open_images
+from mmdet_embedmask.inputs.images import ImageSource, config_class_names, open_images
 from mmdet_embedmask.loading import build_detector, checkpoint_config, load_config
 
 
@@ -66,7 +65,7 @@ def open_all(
 ) -> list[ImageSource]:
     """Open the images to verify with."""
     try:
-        sources = [open_images(config, path) for path in paths]
+        sources = [open_images(config, images=path) for path in paths]
         for source in sources:
             source.check(range(len(source)))
     except ValueError as error:
@@ -107,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sources = open_all(parser, config, args.verify)
     try:
         model = build_detector(config, args.checkpoint, "cpu")
-        content = onnx_bytes(model, file_metadata(model, config, class_names(config)))
+        content = onnx_bytes(model, file_metadata(model, config, config_class_names(config)))
     except (ValueError, RuntimeError) as error:
         raise SystemExit(f"error: {error}") from error
     verdict = "not verified: give images with --verify"

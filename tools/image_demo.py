@@ -20,19 +20,24 @@ from tqdm import tqdm
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
 from mmdet_embedmask.files import file_identity, picture_name, write_png
-from mmdet_embedmask.inference import demo_arguments
+from mmdet_embedmask.inference.demo_arguments import (
+    check_demo_arguments,
+    demo_parser,
+    drawing_style,
+    load_segmentor,
+)
 from mmdet_embedmask.inference.draw import Style, draw_detections
-from mmdet_embedmask.inference.image_results import ImageResult, SkippedFile, predict_files
 from mmdet_embedmask.inference.json_lines import JsonLines, lines_to_json
+from mmdet_embedmask.inference.results import ImageResult, SkippedFile, predict_files
+from mmdet_embedmask.inputs.image_files import expand_inputs
 from mmdet_embedmask.inputs.reading import displayable
-from mmdet_embedmask.inputs.sources import expand_inputs
 
 
 def parse_args(
     argv: Sequence[str] | None,
 ) -> tuple[argparse.ArgumentParser, argparse.Namespace, list[Path]]:
     """Read the command line and find the files."""
-    parser = demo_arguments.make_parser(__doc__, colors="instance")
+    parser = demo_parser(__doc__, colors="instance")
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="file, folder or pattern")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--recursive", action="store_true", help="also folders inside folders")
@@ -40,13 +45,13 @@ def parse_args(
     parser.add_argument("--no-overlays", action="store_true", help="write no pictures")
     parser.add_argument("--no-json", action="store_true", help="write no predictions.json")
     args = parser.parse_args(argv)
-    demo_arguments.check_arguments(parser, args)
+    check_demo_arguments(parser, args)
     cli.check_counts(parser, args, dict(batch_size=1))
     if args.no_overlays and args.no_json:
         parser.error("--no-overlays and --no-json leave nothing to write: drop one of them")
     cli.check_output_folder(parser, args.out, "--out")
     try:
-        paths = expand_inputs(args.inputs, args.recursive, exclude=args.out)
+        paths = expand_inputs(args.inputs, recursive=args.recursive, exclude=args.out)
     except (ValueError, OSError) as error:
         parser.error(str(error))
     # Inputs that are named one by one may lie in the output folder.
@@ -73,7 +78,7 @@ def write_overlay(out: Path, result: ImageResult, style: Style) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Predict, draw and write; the exit code is 0 if there was an image."""
     parser, args, paths = parse_args(argv)
-    segmentor = demo_arguments.load_segmentor(parser, args)
+    segmentor = load_segmentor(parser, args)
     lines = args.out / "predictions.jsonl"
     skipped: list[SkippedFile] = []
     images = detections = 0
@@ -86,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 skipped.append(result)
                 continue
             if not args.no_overlays:
-                write_overlay(args.out, result, demo_arguments.drawing_style(args))
+                write_overlay(args.out, result, drawing_style(args))
             # After its picture: a record says that all of its image is done.
             if records is not None:
                 records.add(result.record)

@@ -10,9 +10,10 @@ from pathlib import Path
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
 from mmdet_embedmask.files import write_png
+from mmdet_embedmask.inputs.images import config_dataset, spread_indices
 from mmdet_embedmask.loading import build_detector, load_config
+from mmdet_embedmask.visualization.rows import dataset_row
 from mmdet_embedmask.visualization.sheet import picture_sheet
-from mmdet_embedmask.visualization.sheet_rows import dataset_row, spread_indices
 from mmdet_embedmask.visualization.style import MIN_TILE
 
 
@@ -31,20 +32,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.out.suffix.lower() != ".png":
         parser.error(f"{args.out} must end in .png")
     cli.check_counts(parser, args, dict(num=1, tile=MIN_TILE))
+    cli.check_score_thr(parser, args)
     return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict, draw and write."""
     args = parse_args(argv)
-    from mmdet_embedmask.inputs.images import config_dataset
-
     config = load_config(args.config, args.cfg_options)
     model = build_detector(config, args.checkpoint, args.device)
     dataset = config_dataset(config)
     indices = spread_indices(len(dataset), args.num)
     rows = [dataset_row(model, dataset, index, args.score_thr) for index in indices]
-    sheet = picture_sheet(rows, dataset.metainfo["classes"], args.tile)
+    sheet = picture_sheet(rows, dataset.metainfo["classes"], tile=args.tile)
 
     write_png(args.out, sheet)
     print(f"{args.out}: {len(rows)} images, predictions with a score of {args.score_thr} or more")

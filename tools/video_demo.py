@@ -23,19 +23,29 @@ from tqdm import tqdm
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
 from mmdet_embedmask.files import file_identity
-from mmdet_embedmask.inference import demo_arguments
+from mmdet_embedmask.inference.demo_arguments import (
+    check_demo_arguments,
+    demo_parser,
+    drawing_style,
+    load_segmentor,
+)
 from mmdet_embedmask.inference.draw import draw_detections
 from mmdet_embedmask.inference.json_lines import JsonLines
+from mmdet_embedmask.inference.results import FrameResult, predict_frames
 from mmdet_embedmask.inference.unfinished import named_when_finished
-from mmdet_embedmask.inference.video_file import CODECS, VideoFile
-from mmdet_embedmask.inference.video_results import FrameResult, frames_to_come, predict_frames
-from mmdet_embedmask.inference.video_source import VideoSource
-from mmdet_embedmask.inference.window import check_display, show
+from mmdet_embedmask.inference.video import (
+    CODECS,
+    VideoFile,
+    VideoSource,
+    check_display,
+    frames_to_come,
+    show_in_window,
+)
 
 
 def parse_args(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
     """Read the command line."""
-    parser = demo_arguments.make_parser(__doc__, colors="class")
+    parser = demo_parser(__doc__, colors="class")
     parser.add_argument("source", help="video file, or number of a webcam")
     parser.add_argument("--out", type=Path, help=f"the video: a file in {', '.join(CODECS)}")
     parser.add_argument("--json", type=Path, help="predictions, a line of JSON a frame")
@@ -43,7 +53,7 @@ def parse_args(argv: Sequence[str] | None) -> tuple[argparse.ArgumentParser, arg
     parser.add_argument("--every", type=int, default=1, help="take every n-th frame (%(default)s)")
     parser.add_argument("--max-frames", type=int, help="end after so many predicted frames")
     args = parser.parse_args(argv)
-    demo_arguments.check_arguments(parser, args)
+    check_demo_arguments(parser, args)
     if not (args.out or args.json or args.show):
         parser.error("nothing would be kept: give --out FILE.mp4, --json FILE or --show")
     if args.out and args.out.suffix.lower() not in CODECS:
@@ -71,7 +81,7 @@ def keep(
     args: argparse.Namespace, results: Iterable[FrameResult], fps: float, progress: "tqdm[None]"
 ) -> None:
     """Draw, write and show results as they come, until they or the user end."""
-    style = demo_arguments.drawing_style(args)
+    style = drawing_style(args)
     detections = 0
     with ExitStack() as stack:
         video = records = None
@@ -91,7 +101,7 @@ def keep(
             detections += len(result.record["detections"])
             progress.set_postfix(detections=detections, refresh=False)
             progress.update()
-            if args.show and not show(args.source, result.frame):
+            if args.show and not show_in_window(args.source, result.frame):
                 return
         if not progress.n:
             raise SystemExit(f"error: {args.source} has no frame that can be read")
@@ -106,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     code = 0
     with source:
-        segmentor = demo_arguments.load_segmentor(parser, args)
+        segmentor = load_segmentor(parser, args)
         frames = islice(source.frames(args.every), args.max_frames)
         results = predict_frames(segmentor, frames, args.source, args.score_thr)
         total = frames_to_come(source.num_frames, args.every, args.max_frames)

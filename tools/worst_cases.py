@@ -11,43 +11,53 @@ from pathlib import Path
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli, files
-from mmdet_embedmask.evaluation.verdict import Verdict, judge, rank
-from mmdet_embedmask.loading import load_config
-from mmdet_embedmask.visualization import drawing_arguments
+from mmdet_embedmask.evaluation.verdict import judge, rank
+from mmdet_embedmask.loading import build_detector, load_config
+from mmdet_embedmask.visualization.drawing_arguments import (
+    check_drawing_arguments,
+    drawing_parser,
+    open_source,
+    progress,
+)
 from mmdet_embedmask.visualization.layout import picture_size, resized
-from mmdet_embedmask.visualization.sheet_rows import dataset_row
-from mmdet_embedmask.visualization.worst_cases import THUMBNAIL, case_picture, worst_cases_page
+from mmdet_embedmask.visualization.rows import dataset_row
+from mmdet_embedmask.visualization.worst_cases import (
+    THUMBNAIL,
+    Case,
+    case_picture,
+    worst_cases_page,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Predict, judge, draw and write."""
-    parser = drawing_arguments.make_parser(__doc__, num=None, tile=400)
+    parser = drawing_parser(__doc__, num=None, tile=400)
     cli.add_model(parser)
     parser.add_argument("out", type=Path, help="folder of the page and its pictures")
     args = parser.parse_args(argv)
-    drawing_arguments.check_arguments(parser, args, [args.config, args.checkpoint])
+    check_drawing_arguments(parser, args, [args.config, args.checkpoint])
     config = load_config(args.config, args.cfg_options)
-    source, indices = drawing_arguments.open_source(parser, args, config, annotated=True)
-    model = drawing_arguments.load_model(config, args.checkpoint, args.device)
-    cases: list[tuple[str, str, Verdict]] = []
-    for index in drawing_arguments.progress(indices):
+    source, indices = open_source(parser, args, config, annotated=True)
+    model = build_detector(config, args.checkpoint, args.device)
+    cases: list[Case] = []
+    for index in progress(indices):
         path = source.path(index)
         row = dataset_row(model, source, index, args.score_thr)
         verdict = judge(row.truth, row.prediction)
-        picture = case_picture(row, verdict, path.name, args.tile)
+        picture = case_picture(row, verdict, title=path.name, tile=args.tile)
         file = files.picture_name(index, path)
         files.write_png(args.out / "pictures" / file, picture)
         small = resized(picture, picture_size(picture.shape, THUMBNAIL))
         files.write_png(args.out / "thumbnails" / file, small)
-        cases.append((path.name, file, verdict))
+        cases.append(Case(path.name, file, verdict))
     # Only the numbers are kept of each image: a large set has no room for its pictures in memory.
-    cases = [cases[position] for position in rank([verdict for _, _, verdict in cases])]
+    cases = [cases[position] for position in rank([case.verdict for case in cases])]
     note = f"{args.checkpoint.name}, predictions with a score of {args.score_thr} or more"
     files.write_bytes(args.out / "index.html", worst_cases_page(cases, note).encode())
-    ranking = [dict(image=name, picture=file) | verdict.numbers() for name, file, verdict in cases]
+    ranking = [dict(image=case.name, picture=case.file) | case.verdict.numbers() for case in cases]
     files.write_json(args.out / "ranking.json", dict(score_thr=args.score_thr, images=ranking))
-    lost = sum(verdict.lost for _, _, verdict in cases)
-    total = sum(len(verdict.outcomes) for _, _, verdict in cases)
+    lost = sum(case.verdict.lost for case in cases)
+    total = sum(len(case.verdict.outcomes) for case in cases)
     print(f"{args.out / 'index.html'}: {len(cases)} images, {lost} of {total} instances lost")
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .coupling import Upsample, coupled_probabilities
 from .geometry import MASK_STRIDE
-from .resize import ResizeMode, probability_at_size
+from .resize import ResizeMode, maps_at_size
 
 CROP_MARGIN_CELLS = 2
 """Mask-stride cells that ``crop_to_box`` leaves around the box (the released plain program)."""
@@ -87,7 +87,7 @@ def dense_masks(
     chunk = max(MAX_CHUNK_PIXELS // max(padded[0] * padded[1], size[0] * size[1]), 1)
     for start in range(0, len(maps), chunk):
         part = slice(start, start + chunk)
-        resized = probability_at_size(maps[part], img_shape, size, recipe.resize)
+        resized = maps_at_size(maps[part], img_shape, size, recipe.resize)
         torch.gt(resized, recipe.mask_thr, out=masks[part])
     return masks
 

@@ -80,26 +80,32 @@ def aligned_linear(maps: Tensor, factor: int, dim: int = -1) -> Tensor:
     return torch.lerp(maps.index_select(dim, left), maps.index_select(dim, right), weight)
 
 
-def probability_at_size(
-    maps: Tensor, img_shape: tuple[int, int], size: tuple[int, int], mode: ResizeMode
+def maps_at_size(
+    maps: Tensor,
+    img_shape: tuple[int, int],
+    size: tuple[int, int],
+    mode: ResizeMode = "bilinear",
+    *,
+    stride: int = MASK_STRIDE,
 ) -> Tensor:
     """Resize to the network input, crop to the image inside the padding, resize to the original.
 
     Args:
-        maps: (K, h, w) at the mask stride.
+        maps: (K, h, w) over the padded network input.
         img_shape: (height, width) of the image inside the padding.
         size: (height, width) of the result.
         mode: how the network input is reached.
+        stride: of the maps.
 
     Returns:
         (K, *size).
 
     Example:
         >>> maps = torch.ones(1, 2, 2)  # over 8 x 8 pixels, of which 6 x 8 are image
-        >>> probability_at_size(maps, (6, 8), (3, 4), "bilinear").shape
+        >>> maps_at_size(maps, (6, 8), (3, 4)).shape
         torch.Size([1, 3, 4])
     """
-    image = enlarge(maps, MASK_STRIDE, mode)[:, : img_shape[0], : img_shape[1]]
+    image = enlarge(maps, stride, mode)[:, : img_shape[0], : img_shape[1]]
     return F.interpolate(image[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
 
 

@@ -10,10 +10,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..embed_mask import EmbedMask
+from ..inspection import inspect_image
+from ..options import check_option
 from ..visualization.coupling_maps import coupling_maps
-from ..visualization.embedding_colors import Part, part_channels
-from ..visualization.embedding_view import embedding_view
-from ..visualization.inspect_image import inspect_image
+from ..visualization.embedding_view import EmbeddingPart, embedding_view, part_channels
 from .unwrapped import unwrapped_model
 
 
@@ -31,7 +31,7 @@ class EmbeddingVisualizationHook(Hook):
         max_images: at most so many of them.
         score_thr: detections with a lower score are left out.
         max_instances: rows of the coupling maps, the best detections.
-        part: channels of the embedding that are coloured, see `embedding_colors.Part`.
+        part: channels of the embedding that are coloured, see `embedding_view.EmbeddingPart`.
         embedding_name: name of the embedding view; None: not drawn.
         coupling_name: name of the coupling maps; None: not drawn.
     """
@@ -42,7 +42,7 @@ class EmbeddingVisualizationHook(Hook):
         max_images: int = 4,
         score_thr: float = 0.3,
         max_instances: int = 4,
-        part: Part = "both",
+        part: EmbeddingPart = "both",
         embedding_name: str | None = "embedding_view",
         coupling_name: str | None = "coupling_maps",
     ) -> None:
@@ -52,8 +52,7 @@ class EmbeddingVisualizationHook(Hook):
                 raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
         if not 0 <= score_thr <= 1:
             raise ValueError(f"score_thr={score_thr} must lie between 0 and 1")
-        if part not in get_args(Part):
-            raise ValueError(f"part={part!r} must be one of {get_args(Part)}")
+        check_option("part", part, get_args(EmbeddingPart))
         if embedding_name is None and coupling_name is None:
             raise ValueError("embedding_name and coupling_name are both None: nothing is drawn")
         if embedding_name == coupling_name:
@@ -137,13 +136,13 @@ class EmbeddingVisualizationHook(Hook):
         pictures = {}
         if self.embedding_name is not None:
             pictures[self.embedding_name] = embedding_view(
-                image, inspected, mask_thr, title, self.part
+                image, inspected, mask_thr=mask_thr, title=title, part=self.part
             )
         best = range(min(self.max_instances, len(inspected.scores)))
         if self.coupling_name is not None and best:
             classes = runner.visualizer.dataset_meta["classes"]
             pictures[self.coupling_name] = coupling_maps(
-                image, inspected, best, classes, mask_thr, title
+                image, inspected, best, class_names=classes, mask_thr=mask_thr, title=title
             )
         for name, picture in pictures.items():
             # MMEngine's backends take red, green, blue.

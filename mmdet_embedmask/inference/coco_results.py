@@ -26,7 +26,7 @@ class Detection(TypedDict):
 
 
 class ImageRecord(TypedDict):
-    """What was found in one image of a size; ``file_name`` may also name a frame of a video."""
+    """What was found in one image; ``file_name`` of a frame is that of its video."""
 
     image_id: int
     file_name: str
@@ -38,7 +38,8 @@ class ImageRecord(TypedDict):
 def image_record(
     instances: InstanceData,
     class_names: Sequence[str],
-    size: tuple[int, int],
+    shape: tuple[int, ...],
+    *,
     image_id: int,
     file_name: str,
 ) -> ImageRecord:
@@ -47,7 +48,7 @@ def image_record(
     Args:
         instances: K predictions at the image's own size, see `detections_of`.
         class_names: name of every label.
-        size: height and width of the image.
+        shape: of the image, (H, W, ...).
         image_id: number of the image.
         file_name: its name.
 
@@ -57,8 +58,8 @@ def image_record(
     return ImageRecord(
         image_id=image_id,
         file_name=file_name,
-        height=size[0],
-        width=size[1],
+        height=shape[0],
+        width=shape[1],
         detections=detections_of(instances, class_names, image_id),
     )
 
@@ -106,7 +107,7 @@ def detections_of(
 
 
 def _boxes(boxes: NDArray[np.float32], codes: list[RunLengths]) -> list[list[float]]:
-    """Boxes (K, 4) as x, y, width, height; of the masks where the model, such as SOLO, has none."""
+    """Boxes (K, 4) as x, y, width, height; those of the masks if the model has none, as SOLO."""
     if len(boxes) and not boxes.any():
         return [coco_mask.toBbox(code).tolist() for code in codes]
     sizes = boxes[:, 2:] - boxes[:, :2]

@@ -10,12 +10,12 @@ from .draw import Colors, Labels, Style
 from .predictor import Segmentor, open_segmentor
 
 
-def make_parser(doc: str | None, colors: Colors) -> argparse.ArgumentParser:
+def demo_parser(doc: str | None, *, colors: Colors) -> argparse.ArgumentParser:
     """A parser with the arguments that both tools take.
 
     Args:
         doc: the tool's docstring.
-        colors: what colours tell apart if the user does not say.
+        colors: the default of ``--colors``.
     """
     parser = cli.tool_parser(doc)
     parser.add_argument("checkpoint", type=Path, help="trained weights")
@@ -40,11 +40,11 @@ def make_parser(doc: str | None, colors: Colors) -> argparse.ArgumentParser:
     return parser
 
 
-def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+def check_demo_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Leave with an error that names cause and cure, if the arguments cannot work.
 
     Args:
-        parser: of `make_parser`.
+        parser: of `demo_parser`.
         args: what it read.
     """
     cli.check_files(parser, [args.checkpoint, args.config])
@@ -60,7 +60,7 @@ def load_segmentor(parser: argparse.ArgumentParser, args: argparse.Namespace) ->
     """The model that the arguments name; leaves with an error if it cannot be built.
 
     Args:
-        parser: of `make_parser`; reports errors.
+        parser: of `demo_parser`; reports errors.
         args: what it read.
     """
     try:

@@ -11,11 +11,17 @@ from pycocotools import mask as coco_mask
 
 from ..functional.run_lengths import decode_mask
 from ..visualization.colors import PALETTE, box_colors
-from ..visualization.labels import FONT_SCALE, Rectangle, draw_label, free_place, label_size
+from ..visualization.labels import (
+    FONT_SCALE,
+    Rectangle,
+    draw_label,
+    fitting_labels,
+    free_place,
+    label_size,
+)
 from ..visualization.overlay import overlay_masks
 from ..visualization.style import OUTLINE, Color, Image
 from .coco_results import Detection
-from .label_places import fitting_labels
 
 Labels = Literal["fitting", "all", "none"]
 Colors = Literal["instance", "class"]
@@ -62,14 +68,14 @@ def draw_detections(picture: Image, detections: Sequence[Detection], style: Styl
     extents = np.array([_mask_box(detection) for detection in detections])
     colors = _colors(detections, extents, longer_side, style.colors)
     for detection, extent, color in reversed(list(zip(detections, extents, colors, strict=True))):
-        _draw_mask(picture, detection, extent, color, outline)
+        _draw_mask(picture, detection, extent, color=color, outline=outline)
     boxes = np.array([d["bbox"] for d in detections], np.float64)
     boxes[:, 2:] += boxes[:, :2]
     if style.boxes:
         for box, color in zip(boxes.round().astype(int).tolist(), colors, strict=True):
             cv2.rectangle(picture, box[:2], box[2:], color, max(1, outline // 2))
     if style.labels != "none":
-        _draw_labels(picture, detections, boxes, colors, style.labels == "all")
+        _draw_labels(picture, detections, boxes, colors, everywhere=style.labels == "all")
 
 
 def _mask_box(detection: Detection) -> tuple[int, int, int, int]:
@@ -87,7 +93,7 @@ def _colors(
 
 
 def _draw_mask(
-    picture: Image, detection: Detection, extent: NDArray[np.int64], color: Color, outline: int
+    picture: Image, detection: Detection, extent: NDArray[np.int64], *, color: Color, outline: int
 ) -> None:
     x1, y1, x2, y2 = extent.tolist()
     if x1 == x2 or y1 == y2:
@@ -98,7 +104,7 @@ def _draw_mask(
     columns = slice(max(0, x1 - outline), x2 + outline)
     height, width = picture.shape[:2]
     mask = decode_mask(detection["segmentation"], (height, width))[rows, columns]
-    overlay_masks(picture[rows, columns], [mask], [color], outline)
+    overlay_masks(picture[rows, columns], [mask], [color], outline=outline)
 
 
 def _draw_labels(
@@ -106,6 +112,7 @@ def _draw_labels(
     detections: Sequence[Detection],
     boxes: NDArray[np.float64],
     colors: Sequence[Color],
+    *,
     everywhere: bool,
 ) -> None:
     height, width = picture.shape[:2]
@@ -122,7 +129,7 @@ def _draw_labels(
         places = [(0, place) for place in taken]
     for options, choice, color in zip(texts, places, colors, strict=True):
         if choice is not None:
-            draw_label(picture, options[choice[0]], choice[1], color, scale)
+            draw_label(picture, options[choice[0]], choice[1], color=color, scale=scale)
 
 
 def _texts(detection: Detection) -> list[str]:

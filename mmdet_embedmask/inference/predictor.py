@@ -15,13 +15,13 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from numpy.typing import NDArray
 
-from ..inputs.images import class_names
+from ..inputs.images import config_class_names
 from ..inputs.reading import ImageReader, split_pipeline
 from ..loading import build_detector, is_embed_mask
 
 
 class Predictor(Protocol):
-    """Predicts instances; what test-time augmentation or another runtime can stand in for."""
+    """Predicts instances; test-time augmentation or another runtime can be one too."""
 
     def __call__(self, images: Sequence[NDArray[Any]]) -> list[InstanceData]:
         """Predict a batch.
@@ -83,13 +83,13 @@ def open_segmentor(config: Config, checkpoint: Path, device: str) -> Segmentor:
     """
     init_default_scope(config.get("default_scope", "mmdet"))
     read, pipeline = split_pipeline(config)
-    names = class_names(config)
+    names = config_class_names(config)
     model = build_detector(_with_run_lengths(config), checkpoint, device)
     return Segmentor(read, PipelinePredictor(model, pipeline), names)
 
 
 def _with_run_lengths(config: Config) -> Config:
-    """The config; an EmbedMask that is not told otherwise gives the same masks as run lengths.
+    """The config; unless told otherwise, an EmbedMask gives the same masks as run lengths.
 
     Results hold run lengths anyhow, and full-size bitmaps of 100 instances fill gigabytes.
     """

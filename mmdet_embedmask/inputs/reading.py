@@ -1,4 +1,4 @@
-"""Images as a config's pipeline reads them, and the rest of that pipeline."""
+"""How a config's test pipeline reads images: all of it, or the reader and the rest apart."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -8,11 +8,27 @@ import cv2
 import numpy as np
 from mmcv.transforms import Compose
 from mmdet.registry import TRANSFORMS
+from mmdet.utils import get_test_pipeline_cfg
 from mmengine.config import Config
 from numpy.typing import NDArray
 
 from ..checks.image_file import image_problem
-from .image_source import plain_transforms, transform_name
+
+
+def plain_pipeline(config: Config) -> Compose:
+    """The config's test pipeline without what loads annotations, which a plain image lacks."""
+    return Compose(plain_transforms(config))
+
+
+def plain_transforms(config: Config) -> list[dict[str, Any]]:
+    """The configs of `plain_pipeline`'s transforms; not to be changed."""
+    transforms = get_test_pipeline_cfg(config)
+    return [t for t in transforms if "Annotations" not in _transform_name(t)]
+
+
+def _transform_name(transform: dict[str, Any]) -> str:
+    """Name of a transform's class, whose config gives it as a string or as the class itself."""
+    return getattr(transform["type"], "__name__", str(transform["type"]))
 
 
 class UnreadableImageError(Exception):
@@ -60,9 +76,9 @@ def split_pipeline(config: Config) -> tuple[ImageReader, Compose]:
         ValueError: if the pipeline does not begin by reading an image file.
     """
     first, *rest = plain_transforms(config)
-    if transform_name(first).rpartition(".")[2] != "LoadImageFromFile":
+    if _transform_name(first).rpartition(".")[2] != "LoadImageFromFile":
         raise ValueError(
-            f"the config's test pipeline begins with {transform_name(first)}, but images are read "
+            f"the config's test pipeline begins with {_transform_name(first)}, but images are read "
             "from files: it must begin with LoadImageFromFile"
         )
     loader = dict(type="mmdet.LoadImageFromNDArray", to_float32=first.get("to_float32", False))

@@ -6,8 +6,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..inputs.image_source import plain_transforms
-from ..inputs.images import class_names
+from ..inputs.images import config_class_names
+from ..inputs.reading import plain_transforms
 from .model_zoo import FOLDER, METAFILE
 
 NOT_THE_MODEL = ("init_cfg", "backend_args")
@@ -66,7 +66,7 @@ def check_same_model(
     Raises:
         ValueError: naming the first setting that differs.
     """
-    ours = dict(_settings(_model(named, class_names(named))))
+    ours = dict(_settings(_model(named, config_class_names(named))))
     theirs = dict(_settings(_model(trained, trained_classes)))
     for setting in {**theirs, **ours}:
         if setting not in ours or setting not in theirs or ours[setting] != theirs[setting]:

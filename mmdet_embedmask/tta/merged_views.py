@@ -13,7 +13,7 @@ from mmcv.ops import batched_nms
 from mmdet.structures.bbox import bbox_flip, bbox_overlaps
 from torch import Tensor
 
-from ..functional.resize import ResizeMode, probability_at_size
+from ..functional.resize import ResizeMode, maps_at_size
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class View:
     ) -> Tensor:
         """Probability (*size) of one detection over the original image."""
         maps = self.probability[index : index + 1]
-        probability = probability_at_size(maps, self.img_shape, size, resize)[0]
+        probability = maps_at_size(maps, self.img_shape, size, resize)[0]
         dims = dict(horizontal=(1,), vertical=(0,), diagonal=(0, 1))
         return probability.flip(dims[self.flip_direction]) if self.flip_direction else probability
 

@@ -21,7 +21,7 @@ PALETTE: tuple[Color, ...] = (
     (160, 255, 190),
     (255, 60, 130),
 )
-"""Bright colours in blue, green, red, each far from the others; red is left to what is wrong."""
+"""Bright colours in blue, green, red, each far from the others; red is kept for what is wrong."""
 
 REACH = 0.03
 """Gap, as a share of the image's longer side, at which a neighbour counts a quarter."""
@@ -30,8 +30,8 @@ REACH = 0.03
 def neighbor_colors(masks: NDArray[np.bool_]) -> list[Color]:
     """One colour of PALETTE a mask, chosen so that masks near each other differ.
 
-    Hues in a fixed order soon repeat or come close, wherever those lie. Here each instance
-    takes the colour that resembles its neighbours' least.
+    Hues in a fixed order soon repeat or come close, on neighbours too. Here each instance takes
+    the colour that resembles its neighbours' least.
 
     Args:
         masks: (K, H, W).

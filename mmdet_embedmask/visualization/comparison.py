@@ -15,9 +15,8 @@ from ..evaluation.matching import (
     overlap,
 )
 from .colors import neighbor_colors
-from .layout import beside, page, picture_size, resized, titled
-from .legend import legend
-from .overlay import draw_values, masks_at, overlay_masks, value_place
+from .layout import beside, legend, page, picture_size, resized, titled
+from .overlay import VALUE_DEPTH, draw_values, masks_at, overlay_masks, text_place
 from .style import Color, Image
 
 UNMATCHED: Color = (190, 190, 190)
@@ -53,7 +52,7 @@ def instance_ious(truth: Objects, prediction: Objects) -> Matrix:
 
 
 def comparison(
-    image: Image, truth: Objects, candidates: tuple[Candidate, ...], title: str, tile: int = 400
+    image: Image, truth: Objects, candidates: tuple[Candidate, ...], *, title: str, tile: int = 400
 ) -> Image:
     """Draw input, ground truth and the masks of each model.
 
@@ -97,7 +96,7 @@ def _draw_candidate(
     canvas = picture.copy()
     overlay_masks(canvas, prediction.masks, own)
     overlay_masks(canvas, truth.masks[lost], [BAD] * int(lost.sum()), outline=1, opacity=0)
-    places = [value_place(mask.astype(bool)) for mask in masks_at(truth.masks, picture.shape)]
+    places = [text_place(mask, VALUE_DEPTH) for mask in masks_at(truth.masks, picture.shape)]
     inks = [BAD if is_lost else GOOD for is_lost in lost]
     draw_values(canvas, [_number(value) for value in ious], places, inks)
     return f"{candidate.name}: {iou_text(mean_iou(ious))}", canvas

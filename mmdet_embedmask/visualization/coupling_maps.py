@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..functional.coupling import mask_probability, squared_distance
-from ..functional.geometry import MASK_STRIDE
+from ..functional.geometry import PIXEL_STRIDE
+from ..functional.resize import maps_at_size
 from ..inspection import InspectedImage
-from .color_map import color_key, colored_map
 from .colors import neighbor_colors
 from .layout import beside, page, picture_size, resized, titled
-from .network_maps import PIXEL_STRIDE, to_picture
+from .maps import color_key, colored_map
 from .style import Color, Image
 
 CONTOUR = 2
@@ -29,6 +29,7 @@ def coupling_maps(
     image: Image,
     inspected: InspectedImage,
     instances: Sequence[int],
+    *,
     class_names: Sequence[str],
     mask_thr: float,
     title: str,
@@ -61,9 +62,10 @@ def coupling_maps(
     shape = inspected.meta["img_shape"][:2]
     chosen = inspected.select(inspected.scores.new_tensor(instances).long())
     aware, free = (
-        to_picture(part, PIXEL_STRIDE, shape, size) for part in part_probabilities(chosen)
+        maps_at_size(part, shape, size, stride=PIXEL_STRIDE).cpu().numpy()
+        for part in part_probabilities(chosen)
     )
-    product = to_picture(chosen.probability, MASK_STRIDE, shape, size, chosen.mask_resize)
+    product = maps_at_size(chosen.probability, shape, size, chosen.mask_resize).cpu().numpy()
     masks = chosen.masks(mask_thr, size).cpu().numpy()
     scale = np.array([size[1] / image.shape[1], size[0] / image.shape[0]] * 2)
     boxes = chosen.original_bboxes().cpu().numpy() * scale

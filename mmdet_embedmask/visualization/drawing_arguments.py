@@ -4,22 +4,19 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmengine.config import Config
 from tqdm import tqdm
 
 from .. import cli
+from ..inputs.images import ImageSource, open_images, spread_indices
 from ..loading import build_detector, load_config
-from .sheet_rows import spread_indices
 from .style import MIN_TILE
 
-if TYPE_CHECKING:
-    from ..inputs.image_source import ImageSource
 
-
-def make_parser(doc: str | None, num: int | None, tile: int) -> argparse.ArgumentParser:
-    """A parser with the arguments that all the tools take.
+def drawing_parser(doc: str | None, *, num: int | None, tile: int) -> argparse.ArgumentParser:
+    """A parser with the arguments that all tools that draw images take.
 
     Args:
         doc: the tool's docstring.
@@ -40,13 +37,13 @@ def make_parser(doc: str | None, num: int | None, tile: int) -> argparse.Argumen
     return parser
 
 
-def check_arguments(
+def check_drawing_arguments(
     parser: argparse.ArgumentParser, args: argparse.Namespace, files: Sequence[Path]
 ) -> None:
     """Leave with an error that names cause and cure, if the arguments cannot work.
 
     Args:
-        parser: of `make_parser`.
+        parser: of `drawing_parser`.
         args: what it read, with the output folder as ``out``.
         files: configs and checkpoints.
     """
@@ -65,23 +62,20 @@ def check_arguments(
 
 
 def open_source(
-    parser: argparse.ArgumentParser, args: argparse.Namespace, config: Config, annotated: bool
-) -> tuple["ImageSource", list[int]]:
+    parser: argparse.ArgumentParser, args: argparse.Namespace, config: Config, *, annotated: bool
+) -> tuple[ImageSource, list[int]]:
     """Open the images and choose those to draw; leaves with an error if that cannot work.
 
     Args:
         parser: reports errors.
-        args: of `make_parser`.
+        args: of `drawing_parser`.
         config: gives pipeline, class names and default data.
         annotated: whether ground truth is needed.
     """
-    # Imports MMDetection, which takes seconds: not before the arguments are right.
-    from ..inputs.images import open_images
-
     if annotated and args.images:
         parser.error("--images has no ground truth to compare with: use --coco and --image-root")
     try:
-        source = open_images(config, args.images, args.coco, args.image_root)
+        source = open_images(config, images=args.images, coco=args.coco, image_root=args.image_root)
         indices = spread_indices(len(source), args.num or len(source))
         source.check(indices)
     except ValueError as error:
@@ -95,28 +89,23 @@ def open_source(
 
 def open_embed_mask(
     parser: argparse.ArgumentParser, args: argparse.Namespace
-) -> tuple[Any, "ImageSource", list[int]]:
+) -> tuple[Any, ImageSource, list[int]]:
     """Check everything, then load an EmbedMask and open the images to look into, annotated or not.
 
     Args:
-        parser: of `make_parser`, with the model of `cli.add_model`; reports errors.
+        parser: of `drawing_parser`, with the model of `cli.add_model`; reports errors.
         args: what it read, with the output folder as ``out``.
 
     Returns:
         The model, the images, and which of them to draw.
     """
-    check_arguments(parser, args, [args.config, args.checkpoint])
+    check_drawing_arguments(parser, args, [args.config, args.checkpoint])
     config = load_config(args.config, args.cfg_options)
     cli.check_embed_mask(parser, config)
     source, indices = open_source(parser, args, config, annotated=False)
-    return load_model(config, args.checkpoint, args.device), source, indices
-
-
-def load_model(config: Config, checkpoint: Path, device: str) -> Any:
-    """The config's detector with a checkpoint's weights, in eval mode."""
-    return build_detector(config, checkpoint, device)
+    return build_detector(config, args.checkpoint, args.device), source, indices
 
 
 def progress(indices: Sequence[int]) -> Iterator[int]:
-    """Yield the indices and show on stderr how far it is."""
+    """Yield the indices, with a progress bar on stderr."""
     yield from tqdm(indices, unit="image", file=sys.stderr)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from .style import Color, Image
 
@@ -14,11 +15,13 @@ PADDING = 3
 """Pixels between a text and the edge of its box."""
 LABEL_HEIGHT = 18
 """About the height of a label in pixels."""
+MAX_HIDDEN = 0.12
+"""Share of any box that labels, all together, may cover."""
 
 Rectangle = tuple[int, int, int, int]  # x1, y1, x2, y2; the last two are not part of it
 
 
-def text_line(text: str, height: int, width: int) -> Image:
+def text_line(text: str, *, height: int, width: int) -> Image:
     """A white strip of the given size with dark text in its middle."""
     strip = np.full((height, width, 3), 255, np.uint8)
     scale = _fitting_scale(text, TITLE_FONT_SCALE, width)
@@ -51,7 +54,7 @@ def draw_labels(
         scale = _fitting_scale(text, FONT_SCALE, picture.shape[1])
         place = free_place(middle, label_size(text, scale), taken, picture.shape[:2])
         taken.append(place)
-        draw_label(picture, text, place, color, scale)
+        draw_label(picture, text, place, color=color, scale=scale)
     return taken
 
 
@@ -68,7 +71,7 @@ def label_size(text: str, scale: float) -> tuple[int, int]:
     return width + 2 * padding, height + baseline + 2 * padding
 
 
-def draw_label(picture: Image, text: str, place: Rectangle, color: Color, scale: float) -> None:
+def draw_label(picture: Image, text: str, place: Rectangle, *, color: Color, scale: float) -> None:
     """Write a text on a dark box into the picture, in place.
 
     Args:
@@ -118,6 +121,63 @@ def free_place(
     return places[0]
 
 
+def fitting_labels(
+    boxes: NDArray[np.float64],
+    sizes: Sequence[Sequence[tuple[int, int]]],
+    canvas: tuple[int, int],
+) -> list[tuple[int, Rectangle] | None]:
+    """Choose a label and its place for each box, in their order, or none where there is no room.
+
+    A label stands above its box, inside it at the top, or below it; labels cover no other
+    label and at most MAX_HIDDEN of any box.
+
+    Args:
+        boxes: (K, 4) as x1, y1, x2, y2 in pixels.
+        sizes: for each box the (width, height) of the labels that would do, the best first.
+        canvas: height and width of the picture.
+
+    Returns:
+        For each box the position of the chosen size in its sizes, and the place; or None.
+    """
+    taken: list[Rectangle] = []
+    # Pixels of each box that labels may still cover.
+    room = MAX_HIDDEN * (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    chosen: list[tuple[int, Rectangle] | None] = []
+    for box, options in zip(boxes, sizes, strict=True):
+        places = (
+            (number, place)
+            for number, size in enumerate(options)
+            for place in _places(box, size, canvas)
+            if np.all(_hidden(place, boxes) <= room)
+            and not any(_overlap(place, other) for other in taken)
+        )
+        choice = next(places, None)
+        chosen.append(choice)
+        if choice is not None:
+            taken.append(choice[1])
+            room -= _hidden(choice[1], boxes)
+    return chosen
+
+
+def _places(
+    box: NDArray[np.float64], size: tuple[int, int], canvas: tuple[int, int]
+) -> list[Rectangle]:
+    """Places of a label around its box, moved sideways into the picture."""
+    width, height = size
+    x1 = max(0, min(round(float(box[0])), canvas[1] - width))
+    top, bottom = round(float(box[1])), round(float(box[3]))
+    starts = [y1 for y1 in (top - height, top, bottom) if 0 <= y1 <= canvas[0] - height]
+    return [(x1, y1, x1 + width, y1 + height) for y1 in starts] if width <= canvas[1] else []
+
+
 def _overlap(first: Rectangle, second: Rectangle) -> bool:
     horizontal = first[0] < second[2] and second[0] < first[2]
     return horizontal and first[1] < second[3] and second[1] < first[3]
+
+
+def _hidden(place: Rectangle, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pixels of each box that a label at the place covers."""
+    low = np.maximum(place[:2], boxes[:, :2])
+    high = np.minimum(place[2:], boxes[:, 2:])
+    pixels: NDArray[np.float64] = (high - low).clip(min=0).prod(axis=1)
+    return pixels

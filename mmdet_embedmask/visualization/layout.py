@@ -1,15 +1,21 @@
-"""Panels with titles, in rows, on white paper."""
+"""Panels with titles, in rows, on white paper, and the legend below them."""
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from .labels import text_line
-from .style import GAP, HEADER_HEIGHT, MIN_TILE, PAPER, Image
+from .labels import FONT, FONT_SCALE, text_line
+from .style import GAP, HEADER_HEIGHT, MIN_TILE, PAPER, Color, Image
 
 MAX_TITLE = 72
 """Characters of a title; of a longer one the middle is left out."""
+
+SWATCH = 14
+"""Side of a coloured square of a legend in pixels."""
+
+SPACE = 24
+"""Pixels between one entry of a legend and the next."""
 
 
 def picture_size(shape: tuple[int, ...], tile: int) -> tuple[int, int]:
@@ -47,7 +53,7 @@ def titled(picture: Image, title: str, width: int) -> Image:
     Returns:
         (HEADER_HEIGHT + H, width, 3).
     """
-    line = text_line(shortened(title), HEADER_HEIGHT, width)
+    line = text_line(shortened(title), height=HEADER_HEIGHT, width=width)
     left = (width - picture.shape[1]) // 2
     margins = (0, 0), (left, width - picture.shape[1] - left), (0, 0)
     return np.concatenate([line, np.pad(picture, margins, constant_values=PAPER)])
@@ -63,11 +69,33 @@ def beside(panels: Sequence[Image]) -> Image:
 def page(rows: Sequence[Image], title: str) -> Image:
     """Rows below each other under a title, with gaps between and around them."""
     width = max(row.shape[1] for row in rows)
-    lines = [text_line(shortened(title), HEADER_HEIGHT, width)]
+    lines = [text_line(shortened(title), height=HEADER_HEIGHT, width=width)]
     lines += [_padded(row, row.shape[0] + GAP, width) for row in rows]
     return np.pad(
         np.concatenate(lines), ((GAP, 0), (GAP, GAP), (0, 0)), constant_values=PAPER
     ).astype(np.uint8)
+
+
+def legend(entries: Sequence[tuple[str, Color]], width: int) -> Image:
+    """Draw coloured squares with texts beside them, in the middle of a white line.
+
+    Args:
+        entries: text and colour in blue, green, red.
+        width: of the line in pixels.
+
+    Returns:
+        (HEADER_HEIGHT, width, 3).
+    """
+    line: Image = np.full((HEADER_HEIGHT, width, 3), PAPER, np.uint8)
+    sizes = [cv2.getTextSize(text, FONT, FONT_SCALE, 1)[0] for text, _ in entries]
+    needed = sum(size[0] + SWATCH + SWATCH // 2 for size in sizes) + SPACE * (len(entries) - 1)
+    left, top = max(0, (width - needed) // 2), (HEADER_HEIGHT - SWATCH) // 2
+    for (text, color), (text_width, text_height) in zip(entries, sizes, strict=True):
+        line[top : top + SWATCH, left : left + SWATCH] = color
+        origin = left + SWATCH + SWATCH // 2, (HEADER_HEIGHT + text_height) // 2
+        cv2.putText(line, text, origin, FONT, FONT_SCALE, (32, 32, 32), 1, cv2.LINE_AA)
+        left = origin[0] + text_width + SPACE
+    return line
 
 
 def shortened(text: str) -> str:

@@ -6,19 +6,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .labels import FONT, PADDING, Rectangle, free_place
+from .labels import FONT, LABEL_HEIGHT, PADDING, Rectangle, free_place
 from .style import OPACITY, OUTLINE, Color, Image
 
 VALUE_FONT_SCALE = 0.4
 
 VALUE_DEPTH = 9
-"""Pixels from a mask's middle to its border that a value needs to leave the border visible."""
+"""The room of `text_place` that a value needs."""
 
 
 def overlay_masks(
     picture: Image,
     masks: NDArray[np.bool_] | Sequence[NDArray[np.bool_ | np.uint8]],
     colors: Sequence[Color],
+    *,
     outline: int = OUTLINE,
     opacity: float = OPACITY,
 ) -> None:
@@ -77,18 +78,18 @@ def draw_values(
             cv2.putText(picture, text, origin, FONT, VALUE_FONT_SCALE, ink, thickness, cv2.LINE_AA)
 
 
-def value_place(mask: NDArray[np.bool_]) -> tuple[float, float]:
-    """(x, y) of a mask's thickest part; above a mask that the value would hide.
+def text_place(mask: NDArray[np.uint8], room: float) -> tuple[float, float]:
+    """(x, y) of a mask's thickest part, so on a ring; above a mask that a text there would hide.
 
     Args:
         mask: (H, W) at the picture's size; of an empty one it is the picture's middle.
+        room: pixels from the text's middle to the mask's border that leave the border visible.
     """
     if not mask.any():
         return mask.shape[1] / 2, mask.shape[0] / 2
-    padded = np.pad(mask.astype(np.uint8), 1)
-    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
     y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    if depth[y, x] >= VALUE_DEPTH:
+    if depth[y, x] >= room:
         return float(x), float(y)
     top = int(np.flatnonzero(mask.any(axis=1))[0])
-    return float(np.flatnonzero(mask[top]).mean()), float(top - VALUE_DEPTH)
+    return float(np.flatnonzero(mask[top]).mean()), top - LABEL_HEIGHT / 2

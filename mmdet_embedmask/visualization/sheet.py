@@ -7,41 +7,26 @@ a colour of its own, the same in both columns where prediction and truth agree.
 
 import colorsys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from ..evaluation.matching import Objects, mask_ious, match
 from .labels import LABEL_HEIGHT, draw_labels, text_line
-from .overlay import masks_at, overlay_masks
+from .overlay import masks_at, overlay_masks, text_place
+from .rows import Row
 from .style import GAP, HEADER_HEIGHT, MIN_TILE, PAPER, Color, Image
 
-COLUMNS = ("input", "ground truth", "prediction")
+COLUMN_TITLES = ("input", "ground truth", "prediction")
 
 SAME_OBJECT_IOU = 0.5
 """From this overlap on a prediction takes the colour of the true object."""
 
-GOLDEN_RATIO = 0.618034
-"""Steps of this size keep hues apart, however many there are."""
+HUE_STEP = 0.618034
+"""Steps of the golden ratio keep hues apart, however many there are."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One image of the sheet.
-
-    Args:
-        image: (H, W, 3) in blue, green, red.
-        truth: its annotated objects.
-        prediction: its predicted objects.
-    """
-
-    image: Image
-    truth: Objects
-    prediction: Objects
-
-
-def picture_sheet(rows: Sequence[Row], class_names: Sequence[str], tile: int = 320) -> Image:
+def picture_sheet(rows: Sequence[Row], class_names: Sequence[str], *, tile: int = 320) -> Image:
     """Draw the sheet.
 
     Args:
@@ -89,7 +74,7 @@ def _check(where: str, image: Image, objects: Objects, class_names: Sequence[str
 
 
 def _header(tile: int) -> Image:
-    titles = [text_line(title, HEADER_HEIGHT, tile) for title in COLUMNS]
+    titles = [text_line(title, height=HEADER_HEIGHT, width=tile) for title in COLUMN_TITLES]
     return _side_by_side(titles)
 
 
@@ -103,14 +88,14 @@ def _draw_row(row: Row, class_names: Sequence[str], tile: int) -> Image:
     colors = _prediction_colors(row, true_colors)
     pictures = [
         _fit(image, tile),
-        _draw_objects(image, row.truth, true_colors, class_names, tile),
-        _draw_objects(image, row.prediction, colors, class_names, tile),
+        _draw_objects(image, row.truth, true_colors, class_names=class_names, tile=tile),
+        _draw_objects(image, row.prediction, colors, class_names=class_names, tile=tile),
     ]
     return _side_by_side(pictures)
 
 
 def _draw_objects(
-    image: Image, objects: Objects, colors: list[Color], class_names: Sequence[str], tile: int
+    image: Image, objects: Objects, colors: list[Color], *, class_names: Sequence[str], tile: int
 ) -> Image:
     """The image under translucent masks, with a label on or above each."""
     picture = image.copy()
@@ -120,20 +105,9 @@ def _draw_objects(
     if objects.scores is not None:
         texts = [f"{text} {score:.2f}" for text, score in zip(texts, objects.scores, strict=True)]
     picture = _fit(picture, tile)
-    draw_labels(picture, texts, [_label_place(mask) for mask in masks], colors)
+    places = [text_place(mask, LABEL_HEIGHT) if mask.any() else (0.0, 0.0) for mask in masks]
+    draw_labels(picture, texts, places, colors)
     return picture
-
-
-def _label_place(mask: Image) -> tuple[float, float]:
-    """(x, y) in the mask's thickest part, so on a ring; above one that the label would hide."""
-    if not mask.any():
-        return 0.0, 0.0
-    depth = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    if depth[y, x] < LABEL_HEIGHT:
-        top = np.flatnonzero(mask.any(axis=1))[0]
-        x, y = np.flatnonzero(mask[top]).mean(), top - LABEL_HEIGHT / 2
-    return float(x), float(y)
 
 
 def _prediction_colors(row: Row, true_colors: list[Color]) -> list[Color]:
@@ -147,7 +121,7 @@ def _prediction_colors(row: Row, true_colors: list[Color]) -> list[Color]:
 
 
 def _color(index: int) -> Color:
-    red, green, blue = colorsys.hsv_to_rgb(index * GOLDEN_RATIO % 1, 0.9, 1.0)
+    red, green, blue = colorsys.hsv_to_rgb(index * HUE_STEP % 1, 0.9, 1.0)
     return round(255 * blue), round(255 * green), round(255 * red)
 
 

@@ -9,14 +9,14 @@ from mmdet.structures import DetDataSample
 from shared_data import shared_file
 
 from mmdet_embedmask.export.onnx_detector import detect, masks_from_probabilities
-from mmdet_embedmask.functional.resize import probability_at_size
+from mmdet_embedmask.functional.resize import maps_at_size
 
 
 @pytest.mark.parametrize("resize", ["bilinear", "aligned"])
 @pytest.mark.parametrize("size", [(61, 77), (240, 300), (54, 90)])
 def test_masks_of_the_definition(resize, size):
     maps = torch.rand(3, 16, 24)
-    expected = probability_at_size(maps, (54, 90), size, resize)
+    expected = maps_at_size(maps, (54, 90), size, resize)
     masks = masks_from_probabilities(maps.numpy(), (54, 90), size, 0.4, resize)
     assert masks.shape == (3, *size) and masks.any() and not masks.all()
     # But for pixels at the threshold, where OpenCV's rounding decides.

@@ -15,7 +15,7 @@ from mmdet_embedmask.functional.mask_prediction import (
     predict_masks,
 )
 from mmdet_embedmask.functional.mask_tiles import tile_axis
-from mmdet_embedmask.functional.resize import aligned_bilinear, probability_at_size, resize_matrix
+from mmdet_embedmask.functional.resize import aligned_bilinear, maps_at_size, resize_matrix
 
 # Of pycocotools, about its own arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -46,7 +46,7 @@ def float64_probability(pixels, proposals, margins, boxes, *, img_shape, size, r
             columns = slice(max(int(x1 / 4) - 2, 0), max(int(x2 / 4) + 2, 0))
             kept[rows, columns] = cells[rows, columns]
             cells.copy_(kept)
-    return probability_at_size(maps, img_shape, size, recipe.resize)
+    return maps_at_size(maps, img_shape, size, recipe.resize)
 
 
 def decode(codes, size):

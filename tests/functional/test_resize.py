@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmdet_embedmask.functional.resize import aligned_bilinear, resize_matrix
+from mmdet_embedmask.functional.resize import aligned_bilinear, maps_at_size, resize_matrix
 
 
 def test_one_row_by_two_by_hand():
@@ -105,3 +105,10 @@ def test_cells_of_the_padding_have_no_weight(size):
     # 8 cells at the mask stride; pixel 15 is the last inside and reads cells 3 and 4.
     matrix = resize_matrix(8, None, "bilinear", inside=16, size=size)
     assert matrix[:, 5:].abs().max() == 0
+
+
+def test_maps_are_cropped_to_the_image():
+    ramp = torch.arange(8.0).repeat(1, 4, 1)
+    maps = maps_at_size(ramp, (32, 32), (32, 32), stride=8)
+    assert maps.shape == (1, 32, 32)
+    assert maps[0, 0, 0] == 0 and maps.max() == pytest.approx(3.4375)

@@ -24,7 +24,7 @@ from mmdet_embedmask.functional.mask_prediction import (
     masks_at_mask_stride,
     predict_masks,
 )
-from mmdet_embedmask.functional.resize import aligned_bilinear, probability_at_size
+from mmdet_embedmask.functional.resize import aligned_bilinear, maps_at_size
 from mmdet_embedmask.losses import LovaszHingeLoss
 from mmdet_embedmask.tta.merged_views import View, mean_probability, merge_detections
 
@@ -79,7 +79,7 @@ def test_logits_and_probabilities_are_those_of_the_cpu(gpu, embeddings, upsampli
 def test_resized_maps_are_those_of_the_cpu(gpu, resize):
     maps = torch.rand(3, 16, 24, requires_grad=True)
     check_equal(lambda m: aligned_bilinear(m, 4), maps)
-    check_equal(lambda m: probability_at_size(m, (60, 90), (77, 101), resize), maps)
+    check_equal(lambda m: maps_at_size(m, (60, 90), (77, 101), resize), maps)
 
 
 @pytest.mark.parametrize("size", [(97, 301), (64, 96), (20, 31)])

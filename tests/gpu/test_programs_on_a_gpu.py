@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -18,11 +19,11 @@ from mmdet_embedmask.data.coco_dataset import CocoMetricByName
 from mmdet_embedmask.functional.run_lengths import encode_masks
 from mmdet_embedmask.inference.coco_results import detections_of
 from mmdet_embedmask.inference.predictor import open_segmentor
+from mmdet_embedmask.inspection import inspect_image
 from mmdet_embedmask.loading import checkpoint_config
 from mmdet_embedmask.release.checkpoint import release_checkpoint
 from mmdet_embedmask.visualization.coupling_maps import coupling_maps
 from mmdet_embedmask.visualization.embedding_view import embedding_view
-from mmdet_embedmask.visualization.inspect_image import inspect_image
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
 
@@ -100,10 +101,14 @@ def test_pictures_are_those_of_the_cpu(gpu):
     on_gpu = {name: to("cuda", value) for name, value in values.items() if torch.is_tensor(value)}
     moved = replace(inspected, **on_gpu)
     for draw in (
-        lambda image: embedding_view(gray_image(), image, 0.5, "a picture", "both", 192),
-        lambda image: coupling_maps(gray_image(), image, (0, 1), CLASSES, 0.5, "a picture", 192),
+        embedding_view,
+        partial(coupling_maps, instances=(0, 1), class_names=CLASSES),
     ):
-        difference = np.abs(draw(moved).astype(int) - draw(inspected).astype(int))
+        expected, drawn = (
+            draw(gray_image(), image, mask_thr=0.5, title="a picture", tile=192)
+            for image in (inspected, moved)
+        )
+        difference = np.abs(drawn.astype(int) - expected.astype(int))
         # A colour may round to the next.
         assert (difference > 2).mean() < 1e-3
 

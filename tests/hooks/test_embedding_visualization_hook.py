@@ -11,8 +11,8 @@ from torch.nn.parallel import DataParallel
 from mmdet_embedmask import EmbeddingVisualizationHook, EmbedMaskTTAModel
 from mmdet_embedmask.hooks import embedding_visualization_hook
 from mmdet_embedmask.hooks.unwrapped import unwrapped_model
+from mmdet_embedmask.inspection import inspect_image
 from mmdet_embedmask.visualization.embedding_view import embedding_view
-from mmdet_embedmask.visualization.inspect_image import inspect_image
 from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT
 
 SIZE = (64, 96)
@@ -108,7 +108,9 @@ def test_the_part_reaches_the_picture(tmp_path, model):
     hook.after_val_iter(runner, 0, batch, None)
     image, inspected = cv2.imread(str(tmp_path / "0.png")), inspect_image(model, batch, 0.0)
     free, both = (
-        embedding_view(image, inspected, 0.5, "0.png, iteration 7", part)[..., ::-1]
+        embedding_view(image, inspected, mask_thr=0.5, title="0.png, iteration 7", part=part)[
+            ..., ::-1
+        ]
         for part in ("spatial_free", "both")
     )
     ((_, drawn, _),) = runner.visualizer.added
@@ -163,7 +165,7 @@ def test_without_detections_there_are_no_coupling_maps(tmp_path, model):
         (dict(score_thr=1.1), "score_thr=1.1 must lie between 0 and 1"),
         (
             dict(part="all"),
-            r"part='all' must be one of \('both', 'spatial_aware', 'spatial_free'\)",
+            r"part='all' is unknown: choose one of \('both', 'spatial_aware', 'spatial_free'\)",
         ),
         (dict(embedding_name=None, coupling_name=None), "nothing is drawn"),
         (dict(embedding_name="x", coupling_name="x"), "are both 'x'"),

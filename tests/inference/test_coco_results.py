@@ -30,7 +30,7 @@ def instances(rle=False, boxes=None):
 
 @pytest.mark.parametrize("rle", [False, True])
 def test_bitmaps_and_run_lengths_give_the_same_record(rle):
-    record = image_record(instances(rle), CLASSES, (4, 6), 3, "a.png")
+    record = image_record(instances(rle), CLASSES, (4, 6), image_id=3, file_name="a.png")
     assert record["detections"][0] | dict(segmentation=None) == dict(
         image_id=3,
         category_id=1,
@@ -61,7 +61,7 @@ def test_a_model_without_boxes_gets_those_of_its_masks():
 
 
 def test_pycocotools_reads_all_detections_as_results(tmp_path):
-    record = image_record(instances(), CLASSES, (4, 6), 7, "a.png")
+    record = image_record(instances(), CLASSES, (4, 6), image_id=7, file_name="a.png")
     truth = COCO()
     truth.dataset = dict(
         images=[dict(id=7, height=4, width=6)],
@@ -73,7 +73,7 @@ def test_pycocotools_reads_all_detections_as_results(tmp_path):
     assert [results.annToMask(a).sum() for a in results.loadAnns(results.getAnnIds())] == [6, 2]
 
 
-def test_what_is_missing_is_said():
+def test_missing_masks_and_class_names_are_named():
     with pytest.raises(ValueError, match="predicts class 1, but its config names only 1 class"):
         detections_of(instances(), ["cat"], 0)
     boxes_alone = instances()

@@ -43,7 +43,7 @@ def test_drawing_where_a_mask_lies_equals_drawing_all_over():
     # Outlines of 2 pixels suit masks of 24 pixels and more; the third is 20 high.
     colors = neighbor_colors(masks())
     for mask, color, outline in reversed(list(zip(masks(), colors, (2, 2, 2), strict=True))):
-        overlay_masks(expected, mask[None], [color], outline)
+        overlay_masks(expected, mask[None], [color], outline=outline)
     assert np.array_equal(drawn([detection(mask) for mask in masks()]), expected)
 
 
@@ -89,10 +89,11 @@ def test_boxes_can_be_left_out():
     ("labels", "texts"),
     [("fitting", ["owl 0.50", "0.50"]), ("all", ["owl 0.50"] * 3), ("none", [])],
 )
-def test_labels_where_there_is_room_or_everywhere(monkeypatch, labels, texts):
+def test_labels_are_written_where_there_is_room_or_everywhere(monkeypatch, labels, texts):
     written = []
     monkeypatch.setattr(
-        "mmdet_embedmask.inference.draw.draw_label", lambda picture, text, *_: written.append(text)
+        "mmdet_embedmask.inference.draw.draw_label",
+        lambda picture, text, *_, **__: written.append(text),
     )
     rows = np.zeros((3, 100, 300), bool)
     rows[0, 40:60, 10:110] = True
@@ -109,7 +110,7 @@ def test_labels_everywhere_stand_above_their_boxes(monkeypatch, name, text):
     labels = []
     monkeypatch.setattr(
         "mmdet_embedmask.inference.draw.draw_label",
-        lambda picture, text, place, *_: labels.append((text, place)),
+        lambda picture, text, place, **_: labels.append((text, place)),
     )
     mask = np.zeros((100, 300), bool)
     mask[50:90, 20:150] = True
@@ -142,6 +143,6 @@ def test_large_pictures_have_larger_outlines_and_labels():
     assert 25 < rows[-1] - rows[0] < 50 and rows[-1] < 300
 
 
-def test_empty_masks_and_no_detections():
+def test_empty_masks_and_no_detections_leave_the_picture_as_it_is():
     assert (drawn([]) == 100).all()
     assert (drawn([detection(np.zeros((60, 90), bool))]) == 100).all()

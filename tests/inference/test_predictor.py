@@ -63,14 +63,14 @@ def test_batches_of_one_size_give_what_single_images_give(checkpoint):
         assert torch.allclose(together.scores, alone.scores, atol=1e-5)
 
 
-def test_images_of_several_sizes_in_a_batch(checkpoint):
+def test_images_of_several_sizes_in_a_batch_get_masks_of_their_own_size(checkpoint):
     for found, image in zip(
         segmentor(checkpoint).predict([IMAGE, WIDE]), (IMAGE, WIDE), strict=True
     ):
         assert {tuple(code["size"]) for code in found.masks} == {image.shape[:2]}
 
 
-def test_other_segmentors_of_mmdetection_do(tmp_path):
+def test_other_segmentors_of_mmdetection_predict_too(tmp_path):
     config = demo_config()
     config.model = Config.fromfile(CONFIGS / "peers" / "condinst_r18_fpn_dsb2018.py").model
     config.model.bbox_head.num_classes = len(CLASSES)

@@ -1,15 +1,15 @@
 import cv2
 import numpy as np
 import pytest
-import torch
 from full_disk import full_disk
-from mmengine.structures import InstanceData
 
-from mmdet_embedmask.inference.predictor import Segmentor
-from mmdet_embedmask.inference.video_file import CODECS, VideoFile
-from mmdet_embedmask.inference.video_results import frames_to_come, predict_frames
-from mmdet_embedmask.inference.video_source import VideoSource
-from mmdet_embedmask.inference.window import check_display
+from mmdet_embedmask.inference.video import (
+    CODECS,
+    VideoFile,
+    VideoSource,
+    check_display,
+    frames_to_come,
+)
 
 
 def frame(value, size=(48, 64)):
@@ -33,7 +33,7 @@ def test_what_is_written_is_read(tmp_path, suffix):
         assert image.shape == (48, 64, 3) and abs(image.mean() - 30 * index) < 4
 
 
-def test_every_nth_frame(tmp_path):
+def test_every_nth_frame_is_read_the_first_included(tmp_path):
     with VideoSource(str(write(tmp_path / "a.mp4", 7))) as source:
         read = list(source.frames(3))
     assert [index for index, _ in read] == [0, 3, 6]
@@ -62,7 +62,7 @@ def test_frames_of_another_size_are_refused(tmp_path):
             video.write(frame(0, (40, 64)))
 
 
-def test_a_file_that_cannot_be_written(tmp_path):
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
     with VideoFile(tmp_path / "gone" / "a.mp4", 10) as video:
         with pytest.raises(OSError, match="cannot write .*gone/a.mp4 with the codec mp4v"):
             video.write(frame(0))
@@ -101,7 +101,7 @@ def test_an_error_is_told_rather_than_what_it_left(tmp_path):
         ("97", "97 is no webcam that opens"),
     ],
 )
-def test_sources_that_cannot_be_opened(tmp_path, monkeypatch, source, message):
+def test_sources_that_cannot_be_opened_are_named(tmp_path, monkeypatch, source, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.mp4").write_text("hello" * 100)
     with pytest.raises(ValueError, match=message):
@@ -156,13 +156,13 @@ def test_a_number_is_a_webcam_unless_a_file_has_that_name(capture, source, opene
 
 
 @pytest.mark.parametrize("fps", [float("nan"), float("inf"), 0.0, -1.0])
-def test_a_source_that_does_not_say_its_speed(capture, fps):
+def test_a_source_that_does_not_say_its_speed_plays_25_frames_a_second(capture, fps):
     capture.fps = fps
     assert VideoSource("3").fps == 25.0
 
 
 @pytest.mark.parametrize("count", [0.0, -1.0])
-def test_a_file_that_does_not_say_its_length(capture, count):
+def test_a_file_that_does_not_say_its_length_has_none(capture, count):
     capture.count = count
     assert VideoSource("4").num_frames is None
 
@@ -174,34 +174,16 @@ def test_frames_end_at_one_that_cannot_be_decoded_and_the_source_is_closed(captu
     assert capture.released
 
 
-def test_a_score_at_the_threshold_stays():
-    def predict(images):
-        (image,) = images
-        found = InstanceData(
-            bboxes=torch.ones(3, 4),
-            scores=torch.tensor([0.75, 0.5, 0.25]),
-            labels=torch.zeros(3, dtype=torch.long),
-            masks=torch.ones(3, *image.shape[:2], dtype=torch.bool),
-        )
-        return [found]
-
-    segmentor = Segmentor(None, predict, ("cat",))
-    (result,) = predict_frames(segmentor, [(6, frame(9))], "a.mp4", 0.5)
-    assert [d["score"] for d in result.record["detections"]] == [0.75, 0.5]
-    assert (result.record["image_id"], result.record["file_name"]) == (6, "a.mp4")
-    assert np.array_equal(result.frame, frame(9))
-
-
 @pytest.mark.parametrize(
     ("num_frames", "every", "max_frames", "expected"),
     [(7, 1, None, 7), (7, 3, None, 3), (6, 3, None, 2), (7, 3, 2, 2), (None, 2, 5, 5)]
     + [(None, 1, None, None), (7, 1, 100, 7)],
 )
-def test_frames_to_come(num_frames, every, max_frames, expected):
+def test_frames_to_come_are_what_source_and_options_allow(num_frames, every, max_frames, expected):
     assert frames_to_come(num_frames, every, max_frames) == expected
 
 
-def test_no_display(monkeypatch):
+def test_a_window_needs_a_display_and_an_opencv_that_opens_windows(monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

@@ -6,10 +6,11 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
 from runs import make_shapes, shapes_config
 
-from mmdet_embedmask.inputs.images import class_names, image_files, open_images
-from mmdet_embedmask.visualization.sheet_rows import dataset_row
+from mmdet_embedmask.inputs.images import config_class_names, open_images, spread_indices
+from mmdet_embedmask.visualization.rows import dataset_row
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +27,11 @@ def write_image(path, size=(40, 60)):
     cv2.imwrite(str(path), np.full((*size, 3), (10, 20, 30), np.uint8))
 
 
-def test_a_folder_by_name_and_without_other_files(tmp_path, config):
+def test_a_folder_gives_its_images_by_name_and_no_other_files(tmp_path, config):
     for name in ("b.png", "a.JPG", "c.txt"):
         write_image(tmp_path / "x.png", (40, 60))
         (tmp_path / "x.png").rename(tmp_path / name)
-    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner.png").mkdir()  # no image, whatever its name
     source = open_images(config, images=tmp_path)
     assert [source.path(i).name for i in range(len(source))] == ["a.JPG", "b.png"]
     assert not source.annotated and source.class_names == ("ellipse", "polygon", "ring")
@@ -43,23 +44,23 @@ def test_a_folder_by_name_and_without_other_files(tmp_path, config):
     assert len(batch["inputs"]) == 1 and torch.equal(batch["inputs"][0], data["inputs"])
 
 
-def test_one_image(tmp_path, config):
+def test_one_image_is_a_source_of_one(tmp_path, config):
     write_image(tmp_path / "one.png")
     source = open_images(config, images=tmp_path / "one.png")
     assert len(source) == 1 and source.path(0) == tmp_path / "one.png"
 
 
-def test_the_configs_own_data(root, config):
+def test_without_other_images_the_configs_own_data_is_opened(root, config):
     source = open_images(config)
     assert len(source) == 3 and source.annotated
     assert source.path(0).parent == root / "train"
     assert source[0]["data_samples"].img_id == source.get_data_info(0)["img_id"]
 
 
-def test_names_and_images_in_a_process_without_a_scope(config, monkeypatch):
+def test_names_and_images_are_found_in_a_process_without_a_scope(config, monkeypatch):
     names = ("ellipse", "polygon", "ring")
     monkeypatch.setattr(DefaultScope, "_instance_dict", {})
-    assert class_names(config) == names
+    assert config_class_names(config) == names
     monkeypatch.setattr(DefaultScope, "_instance_dict", {})
     assert open_images(config).class_names == names
 
@@ -91,8 +92,6 @@ def test_another_order_of_the_classes_is_refused_where_labels_go_by_the_files(ro
 class Blind:
     def test_step(self, batch):
         (sample,) = batch["data_samples"]
-        from mmengine.structures import InstanceData
-
         sample.pred_instances = InstanceData(
             scores=torch.zeros(0),
             labels=torch.zeros(0, dtype=torch.long),
@@ -109,7 +108,15 @@ def test_rows_of_a_source_hold_its_truth(config):
     assert np.array_equal(row.image, source.image(1))
 
 
-def test_another_configs_pipeline(config):
+@pytest.mark.parametrize(
+    ("length", "number", "expected"),
+    [(10, 4, [0, 3, 6, 9]), (3, 6, [0, 1, 2]), (5, 1, [0]), (1, 3, [0])],
+)
+def test_indices_are_spread_evenly_over_the_set(length, number, expected):
+    assert spread_indices(length, number) == expected
+
+
+def test_a_source_goes_through_another_configs_pipeline(config):
     source = open_images(config)
     other = Config(config.to_dict())
     for transform in other.test_dataloader.dataset.pipeline:
@@ -121,9 +128,9 @@ def test_another_configs_pipeline(config):
 
 def test_missing_things_are_named(tmp_path, root, config):
     with pytest.raises(ValueError, match="does not exist: give a folder of images"):
-        image_files(tmp_path / "nowhere")
+        open_images(config, images=tmp_path / "nowhere")
     with pytest.raises(ValueError, match=f"there are no images in {tmp_path}: .* end in .bmp"):
-        image_files(tmp_path)
+        open_images(config, images=tmp_path)
     annotations = root / "annotations" / "instances_train.json"
     with pytest.raises(
         ValueError, match=r"instances_train.json.* cannot be used(?s:.*)'cat', the file has"

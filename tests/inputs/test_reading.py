@@ -4,11 +4,11 @@ import pytest
 from demo_model import demo_config
 from PIL import Image
 
-from mmdet_embedmask.inputs.image_source import plain_pipeline
 from mmdet_embedmask.inputs.reading import (
     ImageReader,
     UnreadableImageError,
     displayable,
+    plain_pipeline,
     split_pipeline,
 )
 
@@ -49,7 +49,7 @@ def write_oriented(path, orientation, upright):
 
 
 @pytest.mark.parametrize("orientation", STORED)
-def test_images_are_upright(tmp_path, read, orientation):
+def test_photos_are_turned_upright(tmp_path, read, orientation):
     image = read(write_oriented(tmp_path / "photo.jpg", orientation, quarters()))
     assert image.shape == (32, 48, 3)
     assert np.abs(image[..., ::-1].astype(int) - quarters()).max() < 30
@@ -60,7 +60,7 @@ def test_a_config_that_ignores_the_orientation_is_obeyed(tmp_path):
     assert read(write_oriented(tmp_path / "photo.jpg", 6, quarters())).shape == (48, 32, 3)
 
 
-def test_grey_transparent_palette_and_16_bit(tmp_path, read):
+def test_grey_transparent_palette_and_16_bit_files_become_three_channels_of_8_bits(tmp_path, read):
     grey = np.arange(32 * 48).reshape(32, 48)
     Image.fromarray((grey % 256).astype(np.uint8)).save(tmp_path / "grey.png")
     image = read(tmp_path / "grey.png")
@@ -128,7 +128,7 @@ def test_a_pipeline_of_another_start_is_refused():
         split_pipeline(config)
 
 
-def test_displayable():
+def test_a_displayable_copy_has_three_channels_of_8_bits():
     assert displayable(np.full((2, 3), 300.0)).tolist() == [[[255] * 3] * 3] * 2
     image = quarters()
     copy = displayable(image)

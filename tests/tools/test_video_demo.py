@@ -11,8 +11,7 @@ from tool_module import load_tool
 
 from mmdet_embedmask.functional.run_lengths import encode_masks
 from mmdet_embedmask.inference.predictor import open_segmentor
-from mmdet_embedmask.inference.video_file import VideoFile
-from mmdet_embedmask.inference.video_source import VideoSource
+from mmdet_embedmask.inference.video import VideoFile, VideoSource
 from mmdet_embedmask.loading import checkpoint_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,7 +148,7 @@ def test_the_window_ends_the_run(checkpoint, video, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(module, "check_display", lambda: None)
     monkeypatch.setattr(
-        module, "show", lambda title, picture: shown.append(picture) or len(shown) < 2
+        module, "show_in_window", lambda title, picture: shown.append(picture) or len(shown) < 2
     )
     assert run(checkpoint, video, "--show", "--json", tmp_path / "a.jsonl", module=module) == 0
     assert len(shown) == len(records(tmp_path / "a.jsonl")) == 2

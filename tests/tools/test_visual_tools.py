@@ -148,6 +148,22 @@ def test_wrong_arguments(made, tmp_path, capsys, name, options, message):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("out", "options", "message"),
+    [
+        ("sheet.png", ["--score-thr", "1.5"], "--score-thr 1.5 must lie between 0 and 1"),
+        ("sheet.png", ["--num", "0"], "--num 0 must be at least 1"),
+        ("sheet.png", ["--tile", "10"], "--tile 10 must be at least 160"),
+        ("sheet.jpg", [], "sheet.jpg must end in .png"),
+    ],
+)
+def test_a_sheets_wrong_arguments_are_refused(made, capsys, out, options, message):
+    models = [str(made / "config.py"), str(made / "model.pth")]
+    with pytest.raises(SystemExit):
+        load_tool("picture_sheet").main([*models, out, *options])
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", TOOLS)
 def test_missing_files_are_named_before_anything_is_loaded(made, tmp_path, capsys, name):
     count = 4 if name == "compare_checkpoints" else 2
@@ -163,7 +179,7 @@ def test_missing_files_are_named_before_anything_is_loaded(made, tmp_path, capsy
 def test_what_cannot_be_drawn_is_said_before_the_model_is_loaded(
     made, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("mmdet_embedmask.visualization.drawing_arguments.load_model", None)
+    monkeypatch.setattr("mmdet_embedmask.loading.load_checkpoint", None)
 
     def error(name, *options):
         with pytest.raises(SystemExit):

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import tensor
 
-from mmdet_embedmask.functional.resize import probability_at_size
+from mmdet_embedmask.functional.resize import maps_at_size
 from mmdet_embedmask.tta.merged_views import NONE, View, mean_probability, merge_detections
 
 SIZE = (40, 80)
@@ -98,8 +98,8 @@ def test_probabilities_are_averaged_over_the_views_that_have_seen_it(flip, dims,
         view([[0, 0, 9, 9]], [0.9], probability=torch.ones(1, 10, 20)),
     ]
     mean = mean_probability(views, [0, 0, NONE], SIZE, resize)
-    there = probability_at_size(second, SIZE, SIZE, resize).flip(dims)
-    expected = (probability_at_size(first, SIZE, SIZE, resize) + there) / 2
+    there = maps_at_size(second, SIZE, SIZE, resize).flip(dims)
+    expected = (maps_at_size(first, SIZE, SIZE, resize) + there) / 2
     torch.testing.assert_close(mean, expected[0])
 
 

@@ -28,6 +28,6 @@ def test_few_instances_all_differ():
     assert neighbor_colors(masks) == neighbor_colors(masks)
 
 
-def test_no_and_empty_masks():
+def test_no_masks_get_no_colours_and_empty_ones_get_one_each():
     assert neighbor_colors(np.zeros((0, 4, 4), bool)) == []
     assert len(neighbor_colors(np.zeros((3, 4, 4), bool))) == 3

@@ -20,10 +20,10 @@ PREDICTION = objects(box_mask(0, 0, 40, 30), box_mask(60, 0, 90, 30), scored=Tru
 
 def draw(*candidates):
     image = np.full((100, 100, 3), 100, np.uint8)
-    return comparison(image, TRUTH, candidates, "image.png", TILE)
+    return comparison(image, TRUTH, candidates, title="image.png", tile=TILE)
 
 
-def test_ious_by_hand():
+def test_ious_are_those_counted_by_hand():
     assert instance_ious(TRUTH, PREDICTION).tolist() == [0.75, 0.0]
     assert instance_ious(TRUTH, TRUTH).tolist() == [1.0, 1.0]
 
@@ -63,14 +63,14 @@ def test_unmatched_predictions_are_gray_and_lost_instances_outlined_red():
     assert not (new == BAD).all(axis=2).any() and not (new == UNMATCHED).all(axis=2).any()
 
 
-def test_width_and_clean_borders():
+def test_the_page_is_as_wide_as_its_panels_and_nothing_is_clipped():
     picture = draw(Candidate("a" * 40, PREDICTION), Candidate("b", TRUTH))
     assert picture.shape[1] == 4 * TILE + 5 * GAP
     assert_nothing_is_clipped(picture)
 
 
-def test_no_instances():
+def test_without_instances_every_panel_is_the_image():
     nothing = objects()
     image = np.full((100, 100, 3), 100, np.uint8)
-    picture = comparison(image, nothing, (Candidate("a", nothing),), "image.png", TILE)
+    picture = comparison(image, nothing, (Candidate("a", nothing),), title="image.png", tile=TILE)
     assert all((panel(picture, column, PICTURE, TILE) == 100).all() for column in range(3))

@@ -6,14 +6,14 @@ from drawn import assert_nothing_is_clipped, gray_image, inspected_image, panel
 
 from mmdet_embedmask.functional.coupling import mask_probability, squared_distance
 from mmdet_embedmask.functional.mask_prediction import masks_at_mask_stride
-from mmdet_embedmask.visualization.color_map import colored_map
+from mmdet_embedmask.functional.resize import maps_at_size
 from mmdet_embedmask.visualization.coupling_maps import (
     CONTOUR,
     coupling_maps,
     draw_contour,
     part_probabilities,
 )
-from mmdet_embedmask.visualization.network_maps import to_picture
+from mmdet_embedmask.visualization.maps import colored_map
 from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT
 
 TILE = 192
@@ -22,7 +22,13 @@ PICTURE = (128, 192)
 
 def draw(inspected, instances=(0, 1), mask_thr=0.5):
     return coupling_maps(
-        gray_image(), inspected, instances, ("cat", "dog"), mask_thr, "a picture", TILE
+        gray_image(),
+        inspected,
+        instances,
+        class_names=("cat", "dog"),
+        mask_thr=mask_thr,
+        title="a picture",
+        tile=TILE,
     )
 
 
@@ -52,8 +58,10 @@ def test_panels_show_the_maps():
     inspected = inspected_image()
     picture = draw(inspected)
     aware, free = part_probabilities(inspected)
-    maps = to_picture(aware, 8, (64, 96), PICTURE), to_picture(free, 8, (64, 96), PICTURE)
-    maps += (to_picture(inspected.probability, 4, (64, 96), PICTURE),)
+    maps = [
+        maps_at_size(values, (64, 96), PICTURE, stride=stride).numpy()
+        for values, stride in ((aware, 8), (free, 8), (inspected.probability, 4))
+    ]
     for row in (0, 1):
         for column, values in enumerate(maps, start=1):
             shown = panel(picture, column, PICTURE, TILE, row)
@@ -80,7 +88,7 @@ def test_the_contour_lies_where_the_probability_crosses_the_threshold(mask_thr):
     inspected = inspected_image()
     shown = panel(draw(inspected, [1], mask_thr), 4, PICTURE, TILE)
     changed = (shown != 100).any(axis=2)
-    probability = to_picture(inspected.probability[1:], 4, (64, 96), PICTURE)[0]
+    probability = maps_at_size(inspected.probability[1:], (64, 96), PICTURE)[0].numpy()
     inside = (probability > mask_thr).astype(np.uint8)
     kernel = np.ones((3, 3), np.uint8)
     crossing = cv2.dilate(inside, kernel) != cv2.erode(inside, kernel)
@@ -97,13 +105,13 @@ def test_holes_have_a_contour_too():
     assert drawn[30, 24] and drawn[30, 10] and not drawn[30, 30] and not drawn[30, 17]
 
 
-def test_contour_and_final_mask_agree():
+def test_the_contour_is_that_of_the_final_mask():
     inspected = inspected_image()
     masks = masks_at_mask_stride(inspected.probability, (64, 96), PICTURE, mask_thr=0.5)
     assert torch.equal(masks, inspected.masks(0.5))  # the picture has the original's size here
 
 
-def test_size_rows_and_clean_borders():
+def test_every_instance_adds_a_row_and_nothing_is_clipped():
     one, two = draw(inspected_image(), [1]), draw(inspected_image(), [0, 1])
     row = HEADER_HEIGHT + 128 + GAP
     assert one.shape == (2 * GAP + 3 * HEADER_HEIGHT + row, 5 * TILE + 6 * GAP, 3)

@@ -3,7 +3,11 @@ import pytest
 import torch
 from drawn import SIZE, assert_nothing_is_clipped, gray_image, inspected_image, panel
 
-from mmdet_embedmask.visualization.embedding_view import DIMMED, embedding_view
+from mmdet_embedmask.visualization.embedding_view import (
+    DIMMED,
+    common_colors,
+    embedding_view,
+)
 from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT
 
 TILE = 192
@@ -12,7 +16,7 @@ PICTURE = (128, 192)
 
 def view(inspected, part="both", image=None):
     image = gray_image() if image is None else image
-    return embedding_view(image, inspected, 0.5, "a picture", part, TILE)
+    return embedding_view(image, inspected, mask_thr=0.5, title="a picture", part=part, tile=TILE)
 
 
 def test_two_blobs_have_two_colours_at_their_pixels():
@@ -35,7 +39,7 @@ def test_discs_have_the_colour_of_their_pixels_on_the_dimmed_image():
     assert (proposals[far] == round(DIMMED * 100)).all()
 
 
-def test_input_and_masks_panels():
+def test_the_first_panel_is_the_image_and_the_last_shows_its_masks():
     inspected = inspected_image()
     picture = view(inspected)
     assert (panel(picture, 0, PICTURE, TILE) == 100).all()
@@ -50,7 +54,7 @@ def test_input_and_masks_panels():
     assert (masks[56, 40] != masks[56, 136]).any()
 
 
-def test_size_and_clean_borders():
+def test_the_page_is_as_large_as_its_panels_and_nothing_is_clipped():
     picture = view(inspected_image())
     assert picture.shape == (2 * HEADER_HEIGHT + 128 + 2 * GAP, 4 * TILE + 5 * GAP, 3)
     assert picture.dtype == np.uint8
@@ -68,15 +72,15 @@ def test_padding_is_not_part_of_the_picture():
 @pytest.mark.parametrize(
     ("free", "aware", "missing"), [(2, 0, "spatial_aware"), (0, 2, "spatial_free")]
 )
-def test_embeddings_of_one_part(free, aware, missing):
+def test_an_embedding_of_one_part_refuses_the_other(free, aware, missing):
     inspected = inspected_image(free=free, aware=aware)
     assert view(inspected).shape[1] == 4 * TILE + 5 * GAP
     with pytest.raises(ValueError, match=f"no {missing} part: choose part='both'"):
         view(inspected, missing)
 
 
-def test_unknown_part_is_refused():
-    with pytest.raises(ValueError, match="part='all' is not one of"):
+def test_an_unknown_part_is_refused():
+    with pytest.raises(ValueError, match="part='all' is unknown: choose one of"):
         view(inspected_image(), "all")
 
 
@@ -89,9 +93,51 @@ def test_no_detections_leave_the_image():
 
 
 @pytest.mark.parametrize("size", [(3, 400), (400, 3), (900, 700)])
-def test_any_image_size(size):
+def test_images_of_any_size_are_drawn_whole(size):
     inspected = inspected_image()
     inspected.meta.update(ori_shape=size, scale_factor=(SIZE[1] / size[1], SIZE[0] / size[0]))
     picture = view(inspected, image=np.zeros((*size, 3), np.uint8))
     assert picture.shape[1] == 4 * TILE + 5 * GAP
     assert_nothing_is_clipped(picture)
+
+
+def test_equal_embeddings_have_equal_colours():
+    pixels, proposals = torch.randn(8, 5, 6), torch.randn(3, 8)
+    proposals[1] = pixels[:, 2, 4]
+    pixels[:, 0, 0] = pixels[:, 4, 5]
+    pixel_colors, proposal_colors = common_colors(pixels, proposals)
+    assert pixel_colors.shape == (5, 6, 3) and proposal_colors.shape == (3, 3)
+    assert np.array_equal(proposal_colors[1], pixel_colors[2, 4])
+    assert np.array_equal(pixel_colors[0, 0], pixel_colors[4, 5])
+    assert not np.array_equal(proposal_colors[0], proposal_colors[1])
+
+
+def test_colours_are_the_principal_components():
+    # Three independent channels, of falling variance: red, green and blue rise with them.
+    steps = torch.linspace(-1, 1, 9)
+    a, b, c = torch.meshgrid(4 * steps, 2 * steps, steps, indexing="ij")
+    pixels = torch.stack([c, a, b]).reshape(3, 9, 81)
+    colors, _ = common_colors(pixels, torch.zeros(0, 3))
+    for channel, values in zip((2, 1, 0), (a, b, c), strict=True):
+        expected = torch.round(255 * (values / values.max() + 1) / 2).reshape(9, 81)
+        assert np.abs(colors[..., channel] - expected.numpy()).max() <= 1
+
+
+def test_colours_do_not_depend_on_a_single_outlier():
+    pixels = torch.randn(4, 20, 20)
+    before, _ = common_colors(pixels, torch.zeros(0, 4))
+    after, _ = common_colors(torch.cat([pixels, 0.5 * pixels[:, :1]], 1), torch.zeros(1, 4))
+    spread = [np.percentile(colors.reshape(-1, 3), 75, axis=0) for colors in (before, after)]
+    assert np.abs(spread[0] - spread[1]).max() < 40
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_fewer_than_three_channels_leave_colours_constant(dim):
+    colors, _ = common_colors(torch.randn(dim, 6, 6), torch.randn(2, dim))
+    assert (colors[..., : 3 - dim] == 128).all()
+    assert colors[..., 2].std() > 30
+
+
+def test_a_constant_embedding_is_gray():
+    colors, _ = common_colors(torch.ones(4, 3, 3), torch.ones(2, 4))
+    assert (colors == 128).all()

@@ -1,18 +1,16 @@
+from functools import partial
+
+import drawn
 import numpy as np
 import pytest
 
 from mmdet_embedmask.evaluation.matching import Objects
-from mmdet_embedmask.visualization.labels import draw_labels
-from mmdet_embedmask.visualization.sheet import Row, picture_sheet
+from mmdet_embedmask.visualization.rows import Row
+from mmdet_embedmask.visualization.sheet import picture_sheet
 from mmdet_embedmask.visualization.style import GAP, HEADER_HEIGHT, OPACITY, PAPER
 
 TILE = 320
-
-
-def box_mask(x1, y1, x2, y2, size=(160, 160)):
-    mask = np.zeros(size, bool)
-    mask[y1:y2, x1:x2] = True
-    return mask
+box_mask = partial(drawn.box_mask, size=(160, 160))
 
 
 def make_row(truth=(), prediction=(), size=(160, 160), gray=100):
@@ -32,7 +30,7 @@ def tiles(sheet, number=0, height=TILE, tile=TILE):
     return [sheet[top : top + height, left : left + tile].astype(int) for left in lefts]
 
 
-def test_size_of_the_sheet():
+def test_the_sheet_is_as_large_as_its_rows_and_gaps():
     rows = [make_row(), make_row(size=(80, 160)), make_row(size=(100, 50))]
     sheet = picture_sheet(rows, ["a", "b"])
     heights = 320, 160, 320
@@ -114,7 +112,7 @@ def test_no_objects_leave_all_columns_equal():
 
 
 @pytest.mark.parametrize("size", [(3, 400), (400, 3), (1, 1), (2000, 1500)])
-def test_any_image_size(size):
+def test_a_sheet_takes_images_of_any_size(size):
     mask = np.ones(size, bool)
     sheet = picture_sheet([make_row([mask], [mask], size)], ["a", "b"], tile=200)
     assert sheet.shape[1] == 3 * 200 + 4 * GAP
@@ -125,30 +123,6 @@ def test_an_empty_mask_is_drawn_as_a_label_alone():
     sheet = picture_sheet([make_row([], [box_mask(0, 0, 0, 0)])], ["a", "b"])
     picture, _, prediction = tiles(sheet)
     assert (picture != prediction).any(axis=2).mean() < 0.03
-
-
-def test_labels_are_whole_and_apart():
-    picture = np.full((200, 200, 3), 255, np.uint8)
-    middles = [(0.0, 0.0), (199.0, 199.0), (100.0, 100.0), (100.0, 101.0), (99.0, 100.0)]
-    texts = ["ring 0.93"] * 4 + ["a very long class name that no picture has room for 0.93"]
-    boxes = draw_labels(picture, texts, middles, [(0, 0, 255)] * 5)
-    covered = np.zeros((200, 200), int)
-    for x1, y1, x2, y2 in boxes:
-        assert 0 <= x1 < x2 <= 200 and 0 <= y1 < y2 <= 200
-        covered[y1:y2, x1:x2] += 1
-        # The frame is not touched by the text, so nothing of the text is cut off.
-        frame = np.ones((y2 - y1, x2 - x1), bool)
-        frame[1:-1, 1:-1] = False
-        assert (picture[y1:y2, x1:x2][frame] == (0, 0, 255)).all()
-        assert picture[y1:y2, x1:x2][~frame].max() > 200
-    assert covered.max() == 1
-    assert (picture[covered == 0] == 255).all()
-
-
-def test_more_labels_than_room_are_drawn_over_each_other():
-    picture = np.full((24, 200, 3), 255, np.uint8)
-    boxes = draw_labels(picture, ["one", "two"], [(100.0, 12.0)] * 2, [(0, 0, 255)] * 2)
-    assert len(boxes) == 2
 
 
 @pytest.mark.parametrize(

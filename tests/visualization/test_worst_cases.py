@@ -4,9 +4,10 @@ import numpy as np
 from drawn import assert_nothing_is_clipped, box_mask, objects, panel
 
 from mmdet_embedmask.evaluation.verdict import judge
-from mmdet_embedmask.visualization.sheet import Row
+from mmdet_embedmask.visualization.rows import Row
 from mmdet_embedmask.visualization.worst_cases import (
     OUTCOME_COLORS,
+    Case,
     case_picture,
     worst_cases_page,
 )
@@ -21,7 +22,7 @@ def test_the_picture_shows_outcomes_in_their_colours():
         objects(LEFT, RIGHT),
         objects(TOP_HALF, BOTTOM_HALF, scored=True),
     )
-    picture = case_picture(row, judge(row.truth, row.prediction), "image.png", 200)
+    picture = case_picture(row, judge(row.truth, row.prediction), title="image.png", tile=200)
     source, truth, prediction = (panel(picture, column, (200, 200), 200) for column in range(3))
     assert (source == 100).all()
     assert (truth[40, 79] == OUTCOME_COLORS["split"]).all()
@@ -52,7 +53,10 @@ def test_the_page_escapes_names_and_keeps_the_order():
     nasty = "<script>alert('1')</script> & \"100%\" #1.png"
     verdicts = [judge(objects(LEFT), objects()), judge(objects(), objects())]
     text = worst_cases_page(
-        [(nasty, "00001_a b#1%.png", verdicts[0]), ("fine.png", "00000_fine.png", verdicts[1])],
+        [
+            Case(nasty, "00001_a b#1%.png", verdicts[0]),
+            Case("fine.png", "00000_fine.png", verdicts[1]),
+        ],
         "model <x>",
     )
     page = Links(text)

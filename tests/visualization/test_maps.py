@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmdet_embedmask.visualization.color_map import KEY_WIDTH, color_key, colored_map
+from mmdet_embedmask.visualization.maps import KEY_WIDTH, color_key, colored_map
 from mmdet_embedmask.visualization.style import HEADER_HEIGHT
 
 

@@ -3,12 +3,17 @@ import numpy as np
 import torch
 from mmengine.structures import InstanceData
 
-from mmdet_embedmask.inference.image_results import ImageResult, SkippedFile, predict_files
 from mmdet_embedmask.inference.predictor import Segmentor
+from mmdet_embedmask.inference.results import (
+    ImageResult,
+    SkippedFile,
+    predict_files,
+    predict_frames,
+)
 from mmdet_embedmask.inputs.reading import ImageReader
 
 
-def test_batches_results_and_skipped_files(tmp_path):
+def test_batches_give_a_result_an_image_and_name_the_files_they_skip(tmp_path):
     paths = []
     for index, width in enumerate((20, 30, 40, 50, 60)):
         paths.append(tmp_path / f"{index}.png")
@@ -48,3 +53,22 @@ def test_a_batch_without_any_image_is_not_predicted(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no")
     segmentor = Segmentor(ImageReader(dict(type="LoadImageFromFile")), None, ("cat",))
     assert [type(r) for r in predict_files(segmentor, [tmp_path / "a.png"], 0.5)] == [SkippedFile]
+
+
+def test_frames_keep_their_position_and_scores_from_the_threshold_on():
+    def predict(images):
+        (image,) = images
+        found = InstanceData(
+            bboxes=torch.ones(3, 4),
+            scores=torch.tensor([0.75, 0.5, 0.25]),
+            labels=torch.zeros(3, dtype=torch.long),
+            masks=torch.ones(3, *image.shape[:2], dtype=torch.bool),
+        )
+        return [found]
+
+    frame = np.full((48, 64, 3), 9, np.uint8)
+    segmentor = Segmentor(None, predict, ("cat",))
+    (result,) = predict_frames(segmentor, [(6, frame)], "a.mp4", 0.5)
+    assert [d["score"] for d in result.record["detections"]] == [0.75, 0.5]
+    assert (result.record["image_id"], result.record["file_name"]) == (6, "a.mp4")
+    assert np.array_equal(result.frame, frame)

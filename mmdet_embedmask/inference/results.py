@@ -1,11 +1,12 @@
-"""Predictions for many image files, in batches, one after the other."""
+"""Predictions for image files in batches, and for the frames of a video one by one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..inputs.reading import UnreadableImageError
@@ -54,7 +55,7 @@ def predict_files(
             largest, which can change their results a little.
 
     Yields:
-        One result a file, in their order but for files that are skipped: those come first.
+        One result a file, in the order of the files; of a batch, the skipped ones come first.
     """
     numbered = iter(enumerate(paths))
     while chunk := list(islice(numbered, batch_size)):
@@ -67,6 +68,46 @@ def predict_files(
         predicted = segmentor.predict([image for _, _, image in read]) if read else []
         for (index, path, image), instances in zip(read, predicted, strict=True):
             kept = instances[instances.scores >= score_thr]
-            size = image.shape[0], image.shape[1]
-            record = image_record(kept, segmentor.class_names, size, index, path.as_posix())
+            record = image_record(
+                kept, segmentor.class_names, image.shape, image_id=index, file_name=path.as_posix()
+            )
             yield ImageResult(path, image, record)
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """A frame and what was found in it.
+
+    Args:
+        frame: (H, W, 3) in blue, green, red.
+        record: ``image_id`` is the frame's position in the source, from 0.
+    """
+
+    frame: NDArray[np.uint8]
+    record: ImageRecord
+
+
+def predict_frames(
+    segmentor: Segmentor,
+    frames: Iterable[tuple[int, NDArray[np.uint8]]],
+    source: str,
+    score_thr: float,
+) -> Iterator[FrameResult]:
+    """Predict frames as they come.
+
+    Args:
+        segmentor: of `open_segmentor`.
+        frames: position and frame (H, W, 3).
+        source: name of the video.
+        score_thr: detections with a lower score are left out.
+
+    Yields:
+        One result a frame.
+    """
+    for index, frame in frames:
+        (instances,) = segmentor.predict([frame])
+        kept = instances[instances.scores >= score_thr]
+        record = image_record(
+            kept, segmentor.class_names, frame.shape, image_id=index, file_name=source
+        )
+        yield FrameResult(frame, record)

@@ -1,9 +1,12 @@
-"""Probabilities as colours, and the key to them."""
+"""Maps over the network input: those of the image inside it, and probabilities as colours."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from ..functional.geometry import PIXEL_STRIDE
+from ..inspection import InspectedImage
 from .labels import FONT, FONT_SCALE
 from .style import HEADER_HEIGHT, PAPER, Image
 
@@ -12,6 +15,12 @@ COLORMAP = cv2.COLORMAP_VIRIDIS
 
 KEY_WIDTH = 320
 """Pixels of the colour key's bar."""
+
+
+def cells_inside(inspected: InspectedImage) -> Tensor:
+    """The pixel embedding without the cells that are padding alone: (D, h', w')."""
+    height, width = (-(-side // PIXEL_STRIDE) for side in inspected.meta["img_shape"][:2])
+    return inspected.pixel_embedding[:, :height, :width]
 
 
 def colored_map(probability: NDArray[np.float32]) -> Image:

@@ -1,15 +1,34 @@
-"""The image files that a user names: files, folders and patterns."""
+"""The image files that a user names."""
 
 import glob
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .images import SUFFIXES
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+def image_files(path: Path) -> list[Path]:
+    """The images of a folder by name, or the one image.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise ValueError(f"{path} does not exist: give a folder of images, or an image")
+    files = sorted(_images_below(path, recursive=False))
+    if not files:
+        raise ValueError(
+            f"there are no images in {path}: it must hold files that end in {', '.join(SUFFIXES)} "
+            "(folders inside it are not searched)"
+        )
+    return files
 
 
 def expand_inputs(
-    inputs: Sequence[str], recursive: bool = False, exclude: Path | None = None
+    inputs: Sequence[str], *, recursive: bool = False, exclude: Path | None = None
 ) -> list[Path]:
     """The files that were asked for, each once, in the order of the inputs and then by name.
 

@@ -1,19 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets import CocoDataset
+from mmdet.datasets.transforms import PackDetInputs, Resize
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
 from mmdet_embedmask.data.shapes import SHAPE_CLASSES, ShapesConfig, write_coco_shapes
-from mmdet_embedmask.visualization.sheet_rows import dataset_row, spread_indices
-
-
-@pytest.mark.parametrize(
-    ("length", "number", "expected"),
-    [(10, 4, [0, 3, 6, 9]), (3, 6, [0, 1, 2]), (5, 1, [0]), (1, 3, [0])],
-)
-def test_spread_indices(length, number, expected):
-    assert spread_indices(length, number) == expected
+from mmdet_embedmask.visualization.rows import dataset_row
 
 
 class FixedModel:
@@ -39,11 +34,7 @@ class FixedModel:
 
 
 @pytest.mark.parametrize("as_rle", [False, True])
-def test_dataset_row(tmp_path, as_rle):
-    from mmcv.transforms import LoadImageFromFile
-    from mmdet.datasets import CocoDataset
-    from mmdet.datasets.transforms import PackDetInputs, Resize
-
+def test_a_row_holds_what_is_annotated_but_crowds_and_what_scores_enough(tmp_path, as_rle):
     config = ShapesConfig(2, 64, 80, (2, 3), empty_fraction=0.0, crowd_fraction=1.0)
     path = write_coco_shapes(tmp_path, "val", config)
     dataset = CocoDataset(

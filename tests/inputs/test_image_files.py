@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from mmdet_embedmask.inputs.sources import expand_inputs
+from mmdet_embedmask.inputs.image_files import expand_inputs
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def test_a_folder_gives_its_images_by_name(tree):
     assert names("in") == ["in/a.JPG", "in/b.png", "in/x1.png", "in/x[1].png"]
 
 
-def test_folders_inside_folders_only_if_asked_for(tree):
+def test_folders_inside_folders_are_searched_only_if_asked_for(tree):
     assert names("in", recursive=True) == [
         *("in/a.JPG", "in/b.png", "in/sub/a.JPG", "in/sub/deep/c.tif", "in/x1.png", "in/x[1].png"),
     ]
 
 
-def test_patterns(tree):
+def test_a_pattern_gives_the_files_that_match_it(tree):
     assert names("in/*.png") == ["in/b.png", "in/x1.png", "in/x[1].png"]
     assert names("in/**/*.JPG") == ["in/a.JPG", "in/sub/a.JPG"]
     # The folder in/sub matches too.
@@ -49,7 +49,7 @@ def test_a_named_file_is_taken_whatever_its_suffix(tree):
     assert names("in/notes.txt", "in/b.png") == ["in/notes.txt", "in/b.png"]
 
 
-def test_every_file_once_in_the_order_of_the_inputs(tree):
+def test_every_file_comes_once_in_the_order_of_the_inputs(tree):
     assert names("in/x1.png", "in", os.path.abspath("in/b.png"))[:3] == [
         "in/x1.png",
         "in/a.JPG",

@@ -1,5 +1,6 @@
-"""Rows of a picture sheet from a detector and a data set."""
+"""An image with its truth and its prediction, from a detector and a data set."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import mmcv
@@ -11,14 +12,22 @@ from numpy.typing import NDArray
 
 from ..evaluation.matching import Objects
 from ..functional.run_lengths import decode_mask
-from .sheet import Row
+from .style import Image
 
 
-def spread_indices(length: int, number: int) -> list[int]:
-    """At most ``number`` indices spread evenly over a data set of the given length."""
-    spread = np.linspace(0, length - 1, min(length, number)).round().astype(int)
-    indices: list[int] = np.unique(spread).tolist()
-    return indices
+@dataclass(frozen=True)
+class Row:
+    """An image, what is annotated in it, and what is predicted.
+
+    Args:
+        image: (H, W, 3) in blue, green, red.
+        truth: its annotated objects.
+        prediction: its predicted objects.
+    """
+
+    image: Image
+    truth: Objects
+    prediction: Objects
 
 
 def dataset_row(model: BaseModel, dataset: Any, index: int, score_thr: float) -> Row:
