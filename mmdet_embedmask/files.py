@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, their names and digests."""
+"""Files and folders: written whole or not at all, records that are kept one by one, digests."""
 
 import hashlib
 import io
@@ -7,8 +7,8 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -68,10 +68,10 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def whole_file(path: Path, sync: bool = True) -> Iterator[BinaryIO]:
-    """Lend a file to write that gets its name at the end; after an error nothing of it stays.
+def whole_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+    """Open a file for writing that gets its name at the end; after an error nothing of it stays.
 
-    Of several writers of one file the last wins.
+    If several write the same file, the last one wins.
 
     Args:
         path: of the file, in a folder that is made if it is missing; an earlier file is replaced.
@@ -105,6 +105,66 @@ def whole_folder(target: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(unfinished)
         raise
+
+
+@contextmanager
+def named_when_finished(path: Path) -> Iterator[Path]:
+    """Write a file under a temporary name beside its own; at the end it gets its own.
+
+    Ctrl-C is an end too: it is how a user stops a recording, and what there is was asked for. After
+    any other error the file stays under its temporary name, so that nothing is lost and nothing
+    looks finished. No other file has the temporary name, such as ``a.unfinished-1f09b3c2.mp4``.
+
+    Args:
+        path: of the finished file; an earlier one is replaced.
+
+    Yields:
+        The temporary name, with the same suffix. Close the file before this context ends.
+    """
+    temporary = temporary_name(path, f"{path.stem}.unfinished-", path.suffix)
+    try:
+        yield temporary
+    except KeyboardInterrupt:
+        if temporary.exists():
+            os.replace(temporary, path)
+        raise
+    os.replace(temporary, path)
+
+
+class JsonLines(AbstractContextManager["JsonLines"]):
+    """A file of one JSON record a line; every record that was added stays, whatever comes after.
+
+    Args:
+        path: the file; an earlier one is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("w", encoding="ascii")
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        """Write a record and hand it to the operating system."""
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def lines_to_json(lines: Path, path: Path) -> None:
+    """Turn a file of JSON lines into one JSON list and remove it, line by line in memory.
+
+    Args:
+        lines: of `JsonLines`.
+        path: written whole or not at all.
+    """
+    with lines.open("rb") as records, whole_file(path) as target:
+        separator = b"["
+        for record in records:
+            target.write(separator + b"\n" + record.rstrip())
+            separator = b","
+        target.write(b"[]\n" if separator == b"[" else b"\n]\n")
+    lines.unlink()
 
 
 def temporary_name(path: Path, start: str, end: str) -> Path:

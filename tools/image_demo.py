@@ -19,7 +19,13 @@ from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
-from mmdet_embedmask.files import file_identity, picture_name, write_png
+from mmdet_embedmask.files import (
+    JsonLines,
+    file_identity,
+    lines_to_json,
+    picture_name,
+    write_png,
+)
 from mmdet_embedmask.inference.demo_arguments import (
     check_demo_arguments,
     demo_parser,
@@ -27,7 +33,6 @@ from mmdet_embedmask.inference.demo_arguments import (
     load_segmentor,
 )
 from mmdet_embedmask.inference.draw import Style, draw_detections
-from mmdet_embedmask.inference.json_lines import JsonLines, lines_to_json
 from mmdet_embedmask.inference.results import ImageResult, SkippedFile, predict_files
 from mmdet_embedmask.inputs.image_files import expand_inputs
 from mmdet_embedmask.inputs.reading import displayable

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
-from mmdet_embedmask.files import file_identity
+from mmdet_embedmask.files import JsonLines, file_identity, named_when_finished
 from mmdet_embedmask.inference.demo_arguments import (
     check_demo_arguments,
     demo_parser,
@@ -30,9 +30,7 @@ from mmdet_embedmask.inference.demo_arguments import (
     load_segmentor,
 )
 from mmdet_embedmask.inference.draw import draw_detections
-from mmdet_embedmask.inference.json_lines import JsonLines
 from mmdet_embedmask.inference.results import FrameResult, predict_frames
-from mmdet_embedmask.inference.unfinished import named_when_finished
 from mmdet_embedmask.inference.video import (
     CODECS,
     VideoFile,
