@@ -23,9 +23,9 @@ from mmdet_embedmask.benchmark.detectors import (
     check_instances,
     prepare,
 )
-from mmdet_embedmask.benchmark.devices import add_device_option, device_name
 from mmdet_embedmask.benchmark.fixed_instances import CANDIDATES
-from mmdet_embedmask.benchmark.memory import inference_memory
+from mmdet_embedmask.benchmark.inference_memory import inference_memory
+from mmdet_embedmask.benchmark.machine import add_device_option, device_name
 from mmdet_embedmask.benchmark.side_by_side import Measured, comparison_figure, comparison_table
 from mmdet_embedmask.benchmark.stages import Subject, mask_share, time_stages
 from mmdet_embedmask.files import write_bytes, write_json

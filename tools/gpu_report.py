@@ -15,9 +15,8 @@ import torch
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
-from mmdet_embedmask.benchmark.devices import add_device_option
 from mmdet_embedmask.benchmark.gpu_report import REPORT, Report, table_text
-from mmdet_embedmask.benchmark.machine import describe_machine
+from mmdet_embedmask.benchmark.machine import add_device_option, describe_machine
 from mmdet_embedmask.benchmark.report_parts import PARTS, Setup
 from mmdet_embedmask.benchmark.report_scale import FULL, SMALL, detectors
 

@@ -16,7 +16,7 @@ import torch
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
-from mmdet_embedmask.benchmark.devices import add_device_option, device_name
+from mmdet_embedmask.benchmark.machine import add_device_option, device_name
 from mmdet_embedmask.benchmark.mask_stage import MaskStage, mask_stage_memory, time_mask_stages
 from mmdet_embedmask.files import write_json
 from mmdet_embedmask.functional.dense_masks import MaskRecipe

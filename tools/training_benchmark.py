@@ -15,7 +15,7 @@ import torch
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
-from mmdet_embedmask.benchmark.devices import add_device_option, device_name
+from mmdet_embedmask.benchmark.machine import add_device_option, device_name
 from mmdet_embedmask.benchmark.training_steps import (
     TrainingBatch,
     TrainingSpec,

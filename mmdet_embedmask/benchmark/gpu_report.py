@@ -9,7 +9,7 @@ from typing import Any
 
 from ..files import write_bytes, write_json
 from ..tables import markdown_table
-from .devices import free_memory
+from .peak_memory import free_memory
 from .report_parts import PARTS, Part, PartResult, Setup, Table
 from .report_scale import SMALL_IN_WORDS
 from .report_summary import summary

@@ -17,8 +17,7 @@ from ..functional.dense_masks import MaskRecipe, dense_masks
 from ..functional.geometry import POSITION_UNIT
 from ..functional.mask_prediction import predict_masks
 from .clocks import Clock, clock_for, milliseconds
-from .devices import peak_allocated
-from .resident_memory import in_new_process, peak_of, with_threads
+from .peak_memory import in_new_process, peak_of, with_threads
 from .stages import read_masks
 from .turns import take_turns
 
@@ -194,8 +193,8 @@ def mask_peak(make: Callable[[], Any]) -> int:
     part of it.
     """
     make_and_read(make)
-    return peak_allocated(partial(make_and_read, make))
+    return peak_of(partial(make_and_read, make), on_gpu=True)
 
 
 def _peak(stage: MaskStage, name: str) -> int:
-    return peak_of(partial(make_and_read, mask_stages(stage)[name]))
+    return peak_of(partial(make_and_read, mask_stages(stage)[name]), on_gpu=False)

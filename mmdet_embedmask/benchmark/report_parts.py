@@ -11,9 +11,9 @@ import torch
 from ..functional.dense_masks import MaskRecipe
 from .clocks import clock_for, milliseconds
 from .detectors import DetectorSpec, ImageSpec, check_instances, prepare
-from .devices import free_memory, peak_allocated
+from .inference_memory import memory_of
 from .mask_stage import FLOOR, MaskStage, make_and_read, mask_peak, mask_stages, write_output
-from .memory import memory_of
+from .peak_memory import free_memory, peak_of
 from .products import measure_ceilings, measure_products
 from .report_scale import COND_INST, EMBED_MASK, FCOS, Detector, Scale
 from .side_by_side import Measured
@@ -329,7 +329,7 @@ def measure_training(setup: Setup, amp: bool) -> PartResult:
         peak = None
         if setup.on_gpu:
             with attempts.attempt(name):
-                peak = peak_allocated(trainers[name].two_steps)
+                peak = peak_of(trainers[name].two_steps, on_gpu=True)
         figures.append(dict(name=name, seconds=runs, memory_bytes=peak))
         memory = "" if peak is None else f"{peak / 1e9:.2f}"
         rows.append([name, _spread(runs, 3), _ratio(runs, times.get(COND_INST)), memory])

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..tables import markdown_table
-from .memory import InferenceMemory
+from .inference_memory import InferenceMemory
 from .stages import STAGES
 
 GIGA = 1e9

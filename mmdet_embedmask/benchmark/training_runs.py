@@ -11,7 +11,7 @@ from typing import Any
 
 from ..files import write_json
 from ..run_log import read_scalars, scalar_files
-from .resident_memory import peak_resident_memory
+from .peak_memory import peak_resident_memory
 
 BOX_AP, MASK_AP = "coco/bbox_mAP", "coco/segm_mAP"
 

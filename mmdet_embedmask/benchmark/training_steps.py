@@ -20,8 +20,7 @@ from torch import nn
 from ..loading import quiet_logger
 from .clocks import Clock, clock_for, milliseconds
 from .detectors import load_detector_config
-from .devices import peak_allocated
-from .resident_memory import in_new_process, peak_of, with_threads
+from .peak_memory import in_new_process, peak_of, with_threads
 from .turns import take_turns
 
 EXTENTS = (0.05, 0.4)
@@ -207,9 +206,9 @@ def training_memory(spec: TrainingSpec, batch: TrainingBatch, threads: int) -> i
         threads: CPU threads of torch; on a GPU they stay as they are.
     """
     if spec.device != "cpu":
-        return peak_allocated(Trainer(spec, batch).two_steps)
+        return peak_of(Trainer(spec, batch).two_steps, on_gpu=True)
     return in_new_process(with_threads, threads, _peak, spec, batch)
 
 
 def _peak(spec: TrainingSpec, batch: TrainingBatch) -> int:
-    return peak_of(Trainer(spec, batch).two_steps)
+    return peak_of(Trainer(spec, batch).two_steps, on_gpu=False)

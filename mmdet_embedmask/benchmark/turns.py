@@ -11,9 +11,9 @@ import torch
 from tqdm import trange
 
 from ..compat.plain_ops import COMPILED_MMCV_CURE
-from .devices import free_memory
+from .peak_memory import free_memory
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 NOT_INSTALLED = (
     COMPILED_MMCV_CURE,  # the stand-in's answer where it has no RoIAlign, for one
@@ -98,11 +98,11 @@ def _reason(error: Exception) -> str:
 
 
 def take_turns(
-    steps: Mapping[str, Callable[[], T]],
+    steps: Mapping[str, Callable[[], _T]],
     runs: int,
     warmup: int,
     attempts: Attempts | None = None,
-) -> dict[str, list[T]]:
+) -> dict[str, list[_T]]:
     """Run steps in turns (A B A B ...), so that a drift of the machine hits all alike.
 
     Args:
@@ -120,7 +120,7 @@ def take_turns(
     """
     if runs < 1 or warmup < 0:
         raise ValueError(f"runs={runs} and warmup={warmup}: take at least 1 and 0")
-    results: dict[str, list[T]] = {name: [] for name in steps}
+    results: dict[str, list[_T]] = {name: [] for name in steps}
     for turn in trange(warmup + runs, unit="turn", disable=None):
         for name in list(results):
             with attempts.attempt(name) if attempts else nullcontext():

@@ -20,10 +20,10 @@ import yaml
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
+from ..benchmark.machine import describe_environment
 from ..files import checkpoint_bytes, sha256, whole_folder, write_bytes, write_json
 from ..loading import checkpoint_config, load_config
 from .checkpoint import HASH_DIGITS, release_checkpoint
-from .environment import describe_environment
 from .model_zoo import NO_LOG, TRAINING_LOG, coco_metrics, metafile_entry, zoo_table
 from .run_record import RunRecord, evaluates_at, read_metrics, read_run
 from .stored_prediction import compare_records

@@ -69,7 +69,7 @@ def test_memory_is_of_one_stage_each_with_its_masks_read(monkeypatch):
     monkeypatch.setattr(mask_stage, "in_new_process", lambda function, *args: function(*args))
     monkeypatch.setattr(mask_stage, "mask_stages", lambda _: dict(a=lambda: "masks", b=lambda: 2))
     monkeypatch.setattr(mask_stage, "read_masks", read.append)
-    monkeypatch.setattr(mask_stage, "peak_of", lambda run: [run(), len(read)][1])
+    monkeypatch.setattr(mask_stage, "peak_of", lambda run, on_gpu: [run(), len(read)][1])
     assert mask_stage_memory(STAGE, threads=torch.get_num_threads()) == dict(a=1, b=2)
     assert read == ["masks", 2]
 
@@ -84,6 +84,6 @@ def test_on_a_gpu_memory_is_counted_in_this_process_after_a_first_call(monkeypat
     stages = dict(a=lambda: log.append("a"), b=lambda: log.append("b"))
     monkeypatch.setattr(mask_stage, "in_new_process", None)
     monkeypatch.setattr(mask_stage, "mask_stages", lambda _: stages)
-    monkeypatch.setattr(mask_stage, "peak_allocated", lambda run: [run(), 5 * len(log)][1])
+    monkeypatch.setattr(mask_stage, "peak_of", lambda run, on_gpu: [run(), 5 * len(log)][on_gpu])
     assert mask_stage_memory(replace(STAGE, device="cuda"), threads=1) == dict(a=10, b=20)
     assert log == ["a", "a", "b", "b"]

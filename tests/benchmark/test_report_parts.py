@@ -14,7 +14,7 @@ from mmdet_embedmask.benchmark import detectors as spec_of_detectors
 from mmdet_embedmask.benchmark import mask_stage, products, report_parts
 from mmdet_embedmask.benchmark.clocks import WallClock
 from mmdet_embedmask.benchmark.detectors import load_detector_config
-from mmdet_embedmask.benchmark.memory import InferenceMemory
+from mmdet_embedmask.benchmark.inference_memory import InferenceMemory
 from mmdet_embedmask.benchmark.products import Ceilings, Product
 from mmdet_embedmask.benchmark.report_parts import (
     InferenceFigures,
@@ -276,7 +276,7 @@ def test_a_table_of_training(setup, on_a_gpu, monkeypatch):
     seconds = iter([9.0, 9.0, 9.0, 1.0, 3.0, 4.0, 2.0, 5.0, 8.0])
     monkeypatch.setattr(report_parts, "Trainer", FakeTrainer)
     monkeypatch.setattr(report_parts, "training_seconds", lambda *_: next(seconds))
-    monkeypatch.setattr(report_parts, "peak_allocated", lambda run: 25 * 10**8)
+    monkeypatch.setattr(report_parts, "peak_of", lambda run, on_gpu: 25 * 10**8)
     missing = replace(setup.detectors[0], name="Mask R-CNN", config="no RoIAlign")
     order = (missing, *setup.detectors)
     result = measure_training(replace(on_a_gpu, detectors=order), amp=True)

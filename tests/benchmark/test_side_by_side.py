@@ -1,6 +1,6 @@
 import pytest
 
-from mmdet_embedmask.benchmark.memory import InferenceMemory
+from mmdet_embedmask.benchmark.inference_memory import InferenceMemory
 from mmdet_embedmask.benchmark.side_by_side import (
     Measured,
     Spread,

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from mmdet_embedmask.benchmark import training_runs
-from mmdet_embedmask.benchmark.resident_memory import peak_resident_memory
+from mmdet_embedmask.benchmark.peak_memory import peak_resident_memory
 from mmdet_embedmask.benchmark.training_runs import (
     final_metrics,
     finished_run,

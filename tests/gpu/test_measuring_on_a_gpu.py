@@ -12,15 +12,19 @@ from tiny import build_model, data_batch, model_cfg
 
 from mmdet_embedmask.benchmark.clocks import CudaClock, clock_for
 from mmdet_embedmask.benchmark.detectors import DetectorSpec, ImageSpec
-from mmdet_embedmask.benchmark.devices import device_name, free_memory, peak_allocated
-from mmdet_embedmask.benchmark.machine import describe_machine
+from mmdet_embedmask.benchmark.inference_memory import inference_memory
+from mmdet_embedmask.benchmark.machine import (
+    describe_environment,
+    describe_machine,
+    device_name,
+)
 from mmdet_embedmask.benchmark.mask_stage import (
     MaskStage,
     mask_stage_memory,
     mask_stages,
     time_mask_stages,
 )
-from mmdet_embedmask.benchmark.memory import inference_memory
+from mmdet_embedmask.benchmark.peak_memory import free_memory, peak_of
 from mmdet_embedmask.benchmark.report_parts import (
     InferenceMode,
     Setup,
@@ -40,7 +44,6 @@ from mmdet_embedmask.benchmark.training_steps import (
     training_memory,
 )
 from mmdet_embedmask.functional.dense_masks import MaskRecipe
-from mmdet_embedmask.release.environment import describe_environment
 
 STAGE = MaskStage(6, 0.05, (160, 200), (200, 320), MaskRecipe(0.5))
 
@@ -89,7 +92,7 @@ def test_every_wait_of_the_host_is_counted(real_gpu):
 @pytest.mark.gpu
 def test_memory_is_what_torch_has_allocated(real_gpu):
     held = torch.zeros(2**20, dtype=torch.uint8, device="cuda")
-    peak = peak_allocated(lambda: torch.zeros(2**24, dtype=torch.uint8, device="cuda"))
+    peak = peak_of(lambda: torch.zeros(2**24, dtype=torch.uint8, device="cuda"), on_gpu=True)
     assert 2**24 <= peak < 2**24 + 2**20
     del held
     free_memory()

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from tiny import build_model, model_cfg
 from tool_module import load_tool
 
-from mmdet_embedmask.benchmark.memory import InferenceMemory
+from mmdet_embedmask.benchmark.inference_memory import InferenceMemory
 
 
 def command(name):

@@ -2,9 +2,10 @@ import mmap
 import os
 
 import pytest
+import torch
 
-from mmdet_embedmask.benchmark import resident_memory as module
-from mmdet_embedmask.benchmark.resident_memory import (
+from mmdet_embedmask.benchmark import peak_memory
+from mmdet_embedmask.benchmark.peak_memory import (
     in_new_process,
     peak_of,
     peak_resident_memory,
@@ -20,7 +21,7 @@ def linux(tmp_path, monkeypatch):
     """A folder like Linux's /proc, whose only process holds what a test lets it hold."""
     process = tmp_path / "self"
     process.mkdir()
-    monkeypatch.setattr(module, "PROC", tmp_path)
+    monkeypatch.setattr(peak_memory, "PROC", tmp_path)
 
     def hold(now, peak):
         lines = ["Name:\tpython", f"VmHWM:\t  {peak} kB", f"VmRSS:\t  {now} kB", "Threads:\t1"]
@@ -51,7 +52,18 @@ def test_a_peak_is_that_of_the_call_beyond_what_was_held(linux):
         assert linux.reset.exists()
         linux(now=1500, peak=4000)
 
-    assert peak_of(run) == 3000 * 1024
+    assert peak_of(run, on_gpu=False) == 3000 * 1024
+
+
+def test_on_a_gpu_a_peak_is_what_a_call_adds_with_its_result(monkeypatch):
+    held = dict(now=1000, peak=9000)
+    monkeypatch.setattr(
+        torch.cuda, "reset_peak_memory_stats", lambda: held.update(peak=held["now"])
+    )
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: held["now"])
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: held["peak"])
+    assert peak_of(lambda: held.update(peak=1700), on_gpu=True) == 700
+    assert peak_of(lambda: None, on_gpu=True) == 0
 
 
 def test_linux_counts_what_is_used():

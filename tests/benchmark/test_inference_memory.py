@@ -3,10 +3,11 @@ import torch
 from runs import CONFIGS
 from tiny import build_model, data_batch
 
-from mmdet_embedmask.benchmark import memory
+from mmdet_embedmask.benchmark import inference_memory as module
+from mmdet_embedmask.benchmark import peak_memory
 from mmdet_embedmask.benchmark.clocks import WallClock
 from mmdet_embedmask.benchmark.detectors import DetectorSpec, ImageSpec, prepare
-from mmdet_embedmask.benchmark.memory import InferenceMemory, inference_memory, memory_of
+from mmdet_embedmask.benchmark.inference_memory import InferenceMemory, inference_memory, memory_of
 from mmdet_embedmask.benchmark.stages import Subject
 
 
@@ -14,9 +15,9 @@ from mmdet_embedmask.benchmark.stages import Subject
 def process(monkeypatch):
     """A process that holds 1000 bytes and held more before; the test says what it holds next."""
     held = dict(now=1000, peak=9000)
-    monkeypatch.setattr(memory, "reset_peak", lambda: held.update(peak=held["now"]))
-    monkeypatch.setattr(memory, "resident_memory", lambda: held["now"])
-    monkeypatch.setattr(memory, "peak_resident_memory", lambda: held["peak"])
+    monkeypatch.setattr(peak_memory, "reset_peak", lambda: held.update(peak=held["now"]))
+    monkeypatch.setattr(peak_memory, "resident_memory", lambda: held["now"])
+    monkeypatch.setattr(peak_memory, "peak_resident_memory", lambda: held["peak"])
     return held
 
 
@@ -70,9 +71,9 @@ def test_memory_of_the_masks_is_beyond_the_networks(name, least, most):
 
 def test_a_new_process_has_the_threads_that_are_asked_for(monkeypatch, subject, process):
     threads = torch.get_num_threads()
-    monkeypatch.setattr(memory, "in_new_process", lambda function, *args: function(*args))
-    monkeypatch.setattr(memory, "prepare", lambda *given: given)
-    monkeypatch.setattr(memory, "memory_of", lambda given: (given, torch.get_num_threads()))
+    monkeypatch.setattr(module, "in_new_process", lambda function, *args: function(*args))
+    monkeypatch.setattr(module, "prepare", lambda *given: given)
+    monkeypatch.setattr(module, "memory_of", lambda given: (given, torch.get_num_threads()))
     try:
         given = DetectorSpec("tiny.py"), ImageSpec(), 0.25
         assert inference_memory(*given, 3) == (given, 3)
@@ -83,8 +84,8 @@ def test_a_new_process_has_the_threads_that_are_asked_for(monkeypatch, subject, 
 def test_on_a_gpu_it_is_the_second_inference_in_this_process(monkeypatch, subject):
     predictions = []
     monkeypatch.setattr(Subject, "predict", lambda self: predictions.append(self))
-    monkeypatch.setattr(memory, "in_new_process", None)
-    monkeypatch.setattr(memory, "prepare", lambda *_: subject)
-    monkeypatch.setattr(memory, "memory_of", lambda found: (found, len(predictions)))
+    monkeypatch.setattr(module, "in_new_process", None)
+    monkeypatch.setattr(module, "prepare", lambda *_: subject)
+    monkeypatch.setattr(module, "memory_of", lambda found: (found, len(predictions)))
     spec = DetectorSpec("tiny.py", device="cuda")
     assert inference_memory(spec, ImageSpec(), 0.25, threads=1) == (subject, 1)

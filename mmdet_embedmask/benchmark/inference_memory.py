@@ -1,19 +1,11 @@
-"""Memory of one inference: on the CPU in a process of its own, on a GPU in this one."""
+"""Peak memory of one inference: on the CPU in a process of its own, on a GPU in this one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
-
 from .detectors import DetectorSpec, ImageSpec, prepare
-from .resident_memory import (
-    in_new_process,
-    peak_resident_memory,
-    reset_peak,
-    resident_memory,
-    with_threads,
-)
+from .peak_memory import PeakMemory, in_new_process, with_threads
 from .stages import Subject, watched_methods
 
 
@@ -57,34 +49,23 @@ def _measure(spec: DetectorSpec, image: ImageSpec, score_thr: float | None) -> I
 
 def memory_of(subject: Subject) -> InferenceMemory:
     """Memory of one prediction in this process."""
-    watch = _Watch(subject.data["inputs"].is_cuda)
+    watch = _MaskWatch(PeakMemory(on_gpu=subject.data["inputs"].is_cuda))
     with watched_methods(subject.model, watch):
         subject.predict(watch)
-    whole = watch.peak()
+    whole = watch.memory.so_far()
     return InferenceMemory(whole if watch.network is None else watch.network, whole)
 
 
-class _Watch:
-    """Notes the peak at which masks begin to be made."""
+class _MaskWatch:
+    """Notes the peak when masks begin to be made."""
 
-    def __init__(self, cuda: bool) -> None:
+    def __init__(self, memory: PeakMemory) -> None:
+        self.memory = memory
         self.network: int | None = None
-        self._cuda = cuda
-        if cuda:
-            torch.cuda.reset_peak_memory_stats()
-            self._before = torch.cuda.memory_allocated()
-        else:
-            reset_peak()
-            self._before = resident_memory()
-
-    def peak(self) -> int:
-        """Peak since the beginning, beyond what was held then."""
-        peak = torch.cuda.max_memory_allocated() if self._cuda else peak_resident_memory()
-        return peak - self._before
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Called around every stage."""
         if name == "masks" and self.network is None:
-            self.network = self.peak()
+            self.network = self.memory.so_far()
         yield

@@ -1,5 +1,6 @@
-"""Resident memory of a process, as Linux counts it."""
+"""Peak memory: resident in a process, as Linux counts it, or on a GPU, as torch allocates it."""
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -10,8 +11,8 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 PROC = Path("/proc")
 
@@ -47,38 +48,70 @@ def reset_peak() -> None:
     (PROC / "self" / "clear_refs").write_text("5")
 
 
-def peak_of(run: Callable[[], object]) -> int:
-    """Largest resident memory of this process in a call, in bytes beyond what it held before.
+class PeakMemory:
+    """The largest memory since this was made, beyond what was held then.
+
+    On a GPU torch counts when the host asks for memory, so nothing has to wait for the GPU.
+
+    Args:
+        on_gpu: what torch allocates there, without what its caching allocator keeps for later;
+            otherwise what this process holds.
 
     Raises:
         OSError: where the system does not tell.
     """
-    reset_peak()
-    before = resident_memory()
+
+    def __init__(self, *, on_gpu: bool) -> None:
+        self._on_gpu = on_gpu
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats()
+            self._before = torch.cuda.memory_allocated()
+        else:
+            reset_peak()
+            self._before = resident_memory()
+
+    def so_far(self) -> int:
+        """Bytes."""
+        peak = torch.cuda.max_memory_allocated() if self._on_gpu else peak_resident_memory()
+        return peak - self._before
+
+
+def peak_of(run: Callable[[], object], *, on_gpu: bool) -> int:
+    """Bytes that a call needs at most, its result included: see `PeakMemory`."""
+    memory = PeakMemory(on_gpu=on_gpu)
     result = run()
-    peak = peak_resident_memory() - before
+    peak = memory.so_far()
     del result  # it counts
     return peak
 
 
-def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function where nothing has run before: memory that is kept for later hides a peak.
+def free_memory() -> None:
+    """Give back to the GPU what no object holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def in_new_process(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    """Call a function in a process where nothing ran before: memory that was kept hides a peak.
 
     Args:
-        function: that can be pickled, as its arguments.
+        function: can be pickled, and so can its arguments.
         args: of the function.
         kwargs: of the function.
 
     Returns:
-        What the function does.
+        What the function returns.
     """
     context = multiprocessing.get_context("spawn")
     with _environment(MALLOC_SETTINGS), ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(function, *args, **kwargs).result()
 
 
-def with_threads(threads: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function with so many CPU threads of torch, which a new process does not inherit."""
+def with_threads(
+    threads: int, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+) -> _T:
+    """Call a function with this many CPU threads: a new process does not inherit the number."""
     torch.set_num_threads(threads)
     return function(*args, **kwargs)
 
