@@ -18,7 +18,7 @@ from mmdet_embedmask import cli
 from mmdet_embedmask.inputs.images import open_images
 from mmdet_embedmask.loading import checkpoint_config
 from mmdet_embedmask.release.folder import ZooFacts, publish
-from mmdet_embedmask.release.verification import verify
+from mmdet_embedmask.release.verification import verify_release
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.verify:
         try:
-            agreement = verify(args.verify)
+            agreement = verify_release(args.verify)
         except (ValueError, OSError) as error:
             raise SystemExit(f"not verified: {error}") from error
         print(
@@ -58,17 +58,21 @@ def main(argv: Sequence[str] | None = None) -> None:
             parser.error(f"{name} is missing: give CHECKPOINT OUT_DIR --config --dataset")
     cli.check_files(parser, [args.checkpoint, Path(args.config), args.metrics, args.image])
     facts = ZooFacts(
-        args.config, args.dataset, args.training_data or args.dataset, args.source, args.url
+        config=args.config,
+        dataset=args.dataset,
+        training_data=args.training_data or args.dataset,
+        source=args.source,
+        url=args.url,
     )
     try:
         image = args.image or open_images(checkpoint_config(args.checkpoint)).path(0)
         folder = publish(
             args.checkpoint,
-            args.work_dir or args.checkpoint.parent,
-            args.out,
-            image,
-            facts,
-            args.metrics,
+            work_dir=args.work_dir or args.checkpoint.parent,
+            out=args.out,
+            image=image,
+            facts=facts,
+            metrics=args.metrics,
         )
     except (ValueError, TypeError) as error:
         parser.error(str(error))

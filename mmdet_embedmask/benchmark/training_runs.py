@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import write_json
-from ..run_log import read_scalars, scalar_files
+from ..release.run_record import read_scalars, scalar_files
 from .peak_memory import peak_resident_memory
 
 BOX_AP, MASK_AP = "coco/bbox_mAP", "coco/segm_mAP"

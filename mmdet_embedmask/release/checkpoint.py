@@ -22,7 +22,7 @@ CONVERSION = ("family", "source_sha256")
 
 
 def release_config(config: Config) -> Config:
-    """The config of a run without what belongs to its machine."""
+    """The config of a run without what belongs to that run and its machine."""
     released = config.copy()
     released.pop("work_dir", None)
     released.merge_from_dict(dict(load_from=None, resume=False, launcher="none"))
@@ -66,8 +66,8 @@ def release_checkpoint(checkpoint: dict[str, Any], config: Config) -> dict[str, 
 def named_globals(path: Path) -> list[str]:
     """Functions and classes that a checkpoint names beyond what torch itself calls safe, sorted.
 
-    What anybody in this process allowed beyond, this package included, does not count: a user's
-    torch knows nothing of it.
+    What this process, this package included, has allowed in addition does not count: a user's torch
+    knows nothing of it.
     """
     with nothing_allowed():
         return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))

@@ -31,11 +31,11 @@ from .verification import ENTRY, ENVIRONMENT, IMAGE, PREDICTION, predict_alone, 
 from .zoo_config import check_same_model, path_in_repository, with_chosen_threshold
 
 MEASURE = "run tools/test.py on it and give the JSON file that it writes with --metrics"
-METRICS = "metrics.json"
+METRICS_FILE = "metrics.json"
 ROW = "readme_row.md"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ZooFacts:
     """What the model zoo says of a model beyond its figures.
 
@@ -55,7 +55,13 @@ class ZooFacts:
 
 
 def publish(
-    checkpoint: Path, work_dir: Path, out: Path, image: Path, facts: ZooFacts, metrics: Path | None
+    checkpoint: Path,
+    *,
+    work_dir: Path,
+    out: Path,
+    image: Path,
+    facts: ZooFacts,
+    metrics: Path | None = None,
 ) -> Path:
     """Make a release folder of a trained checkpoint.
 
@@ -82,7 +88,7 @@ def publish(
     classes = released["meta"]["dataset_meta"]["classes"]
     check_same_model(config, classes, named, path)
     facts = replace(facts, config=path)
-    run = _run_record(checkpoint, loaded["meta"], config, work_dir, metrics)
+    run = _run_record(checkpoint, loaded["meta"], config=config, work_dir=work_dir, metrics=metrics)
     if metrics is None and config.model != trained.model:
         raise ValueError(
             f"{checkpoint} was evaluated with another mask_thr than {path} sets: {MEASURE}"
@@ -99,14 +105,19 @@ def publish(
         write_bytes(folder / f"{name}.py", released["meta"]["cfg"].encode())
         _write_run(folder, name, run)
         write_json(folder / ENVIRONMENT, describe_environment())
-        _write_zoo(folder, name, run, config, facts)
+        _write_zoo(folder, name, run=run, config=config, facts=facts)
         _write_verification(folder, name, image)
         write_sums(folder)
     return target
 
 
 def _run_record(
-    checkpoint: Path, meta: dict[str, Any], config: Config, work_dir: Path, metrics: Path | None
+    checkpoint: Path,
+    meta: dict[str, Any],
+    *,
+    config: Config,
+    work_dir: Path,
+    metrics: Path | None,
 ) -> RunRecord:
     """Figures of the checkpoint, and the log of its training where there was one."""
     if "iter" not in meta:
@@ -126,10 +137,10 @@ def _write_run(folder: Path, name: str, run: RunRecord) -> None:
     for path, ending in ((run.log, "log"), (run.scalars, "log.json")):
         if path is not None:
             write_bytes(folder / f"{name}.{ending}", path.read_bytes())
-    write_json(folder / METRICS, run.metrics)
+    write_json(folder / METRICS_FILE, run.metrics)
 
 
-def _write_zoo(folder: Path, name: str, run: RunRecord, config: Config, facts: ZooFacts) -> None:
+def _write_zoo(folder: Path, name: str, *, run: RunRecord, config: Config, facts: ZooFacts) -> None:
     entry = metafile_entry(
         name=Path(facts.config).stem,
         config=facts.config,
@@ -180,6 +191,6 @@ def _write_verification(folder: Path, name: str, image: Path) -> None:
             f"the model detects nothing on {image}, so that its prediction would verify nothing: "
             "give an image with objects (--image)"
         )
-    # What cannot be compared would be a release that cannot be verified.
+    # A prediction that cannot be compared now could never be verified.
     compare_records(records, records, config.model.get("test_cfg") or {})
     write_json(folder / PREDICTION, records)

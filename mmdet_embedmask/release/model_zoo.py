@@ -29,7 +29,7 @@ HEADER = (
 ABSENT = "-"
 
 TRAINING_LOG, NO_LOG = "Training Log", "none"
-"""Metadata of a model that no training run here has left, such as converted weights."""
+"""Metadata of a model that was not trained here, such as converted weights."""
 
 INTRODUCTION = """<!-- Made of metafile.yml by tools/model_zoo.py: edit that file, not this one. -->
 # Model zoo
@@ -47,7 +47,7 @@ SECTIONS = {
     "backbones": "Other backbones",
     "released": "Recipes of the authors' released weights",
 }
-"""Heading of a folder's models that are trained on COCO; any other folder's is its name."""
+"""Headings of the models that are trained on COCO, by folder; any other folder's is its name."""
 
 SMALL_DATA = "Small data, from scratch"
 
@@ -104,10 +104,11 @@ def zoo_rows(model: dict[str, Any], config_root: str = "") -> list[list[str]]:
 def metafile_entry(
     name: str,
     config: str,
+    *,
     metadata: dict[str, Any],
     dataset: str,
     metrics: dict[str, float],
-    weights: str | None,
+    weights: str | None = None,
 ) -> dict[str, Any]:
     """A model of the metafile.
 

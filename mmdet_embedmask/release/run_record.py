@@ -8,8 +8,6 @@ from typing import Any
 
 from mmengine.config import ConfigDict
 
-from ..run_log import read_scalars, scalar_files
-
 EVALUATED = "coco/"
 """Begins the name of every figure of CocoMetric."""
 
@@ -30,6 +28,16 @@ class RunRecord:
     log: Path | None = None
     scalars: Path | None = None
     memory: int | None = None
+
+
+def scalar_files(work_dir: Path) -> list[Path]:
+    """Figures that MMEngine's runner logged: a file for every start of a run, the newest last."""
+    return sorted(work_dir.glob("*/vis_data/scalars.json"))
+
+
+def read_scalars(path: Path) -> list[dict[str, Any]]:
+    """The lines of one of `scalar_files`, a JSON object of figures each."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def read_run(work_dir: Path, iteration: int, metrics: Path | None = None) -> RunRecord:
@@ -73,7 +81,7 @@ def read_metrics(path: Path) -> dict[str, float]:
     """
     try:
         figures = _coco_figures(json.loads(path.read_text()))
-    # Any other JSON, and what is none.
+    # It is other JSON, or none at all.
     except (ValueError, TypeError, AttributeError):
         figures = {}
     if not figures:
@@ -100,7 +108,7 @@ def _evaluation_at(lines: list[dict[str, Any]], iteration: int) -> dict[str, flo
     found = [
         line
         for before, line, after in _evaluations(lines)
-        # At a log's end nothing tells how far training had come but its last line.
+        # At the end of a log, only its last line tells how far training had come.
         if before == iteration or (after is not None and before < iteration < after)
     ]
     # Several between two lines cannot be told apart.

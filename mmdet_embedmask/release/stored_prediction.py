@@ -19,8 +19,8 @@ MAX_SCORE_DIFFERENCE = 0.01
 
 MIN_MASK_IOU = 0.98
 
-MARGIN = 2 * MAX_SCORE_DIFFERENCE
-"""Detections whose score lies less above the cut may be missing on one side."""
+SCORE_MARGIN = 2 * MAX_SCORE_DIFFERENCE
+"""A detection may be missing on one side if its score lies less than this above the cut."""
 
 
 def predict_records(model: BaseModel, config: Config, image: Path) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ class StoredAgreement:
 
     Args:
         detections: how many are stored.
-        missing: how many of either have no counterpart within the tolerances.
+        missing: how many of both together have no counterpart within the tolerances.
         box: largest difference of a side in pixels.
         score: largest difference.
         mask_iou: lowest.
@@ -85,7 +85,7 @@ def compare_records(
         test_cfg: of the model; says where detections are cut off.
 
     Raises:
-        ValueError: if it does not.
+        ValueError: if it does not say so.
     """
     for name in ("score_thr", "max_per_img"):
         if name not in test_cfg:
@@ -105,7 +105,7 @@ def compare_records(
             best = min((d for d in differences if d is not None), default=None)
             if best is not None:
                 pairs.append(best)
-            elif record["score"] >= cut + MARGIN:
+            elif record["score"] >= cut + SCORE_MARGIN:
                 missing += 1
     return StoredAgreement(
         detections=len(stored),

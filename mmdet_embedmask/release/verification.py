@@ -26,7 +26,7 @@ IMAGE = Path("verification") / "input.png"
 PREDICTION = Path("verification") / "output.json"
 
 
-def verify(folder: Path) -> StoredAgreement:
+def verify_release(folder: Path) -> StoredAgreement:
     """Check a release folder: every file's hash, the name, and the stored prediction.
 
     Args:
@@ -75,7 +75,7 @@ def write_sums(folder: Path) -> None:
 
 @contextmanager
 def _told(fault: str) -> Iterator[None]:
-    """Tell any error inside as a fault of the release: damaged files fail in any way."""
+    """Tell any error inside as a fault of the release: damaged files fail in many ways."""
     try:
         yield
     except Exception as error:
@@ -84,7 +84,7 @@ def _told(fault: str) -> Iterator[None]:
 
 
 def _check_plain(checkpoint: Path) -> None:
-    """Check that a user's torch loads it safely, without what this package allows beyond."""
+    """Check that a user's torch loads it safely, without what this package allows in addition."""
     with _told(f"{checkpoint} is no checkpoint"):
         names = named_globals(checkpoint)
     if names:

@@ -57,8 +57,16 @@ def release(work):
     config = add_to_zoo(work / "clone", f"{CONFIG}.py", cfg)
     run(sys.executable, ROOT / "tools" / "train.py", config, PYTHONPATH=str(ROOT))
     image = sorted((data / "train").iterdir())[0]
-    facts = ZooFacts(str(config), "shapes", "shapes", "a test", "URL")
-    return publish(work / "run" / "iter_2.pth", work / "run", work / "zoo", image, facts, None)
+    facts = ZooFacts(
+        config=str(config), dataset="shapes", training_data="shapes", source="a test", url="URL"
+    )
+    return publish(
+        work / "run" / "iter_2.pth",
+        work_dir=work / "run",
+        out=work / "zoo",
+        image=image,
+        facts=facts,
+    )
 
 
 @pytest.fixture(scope="session")

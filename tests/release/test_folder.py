@@ -18,7 +18,7 @@ from mmdet_embedmask.conversion.official import recognize
 from mmdet_embedmask.conversion.our_checkpoint import our_checkpoint
 from mmdet_embedmask.release import folder as release_folder
 from mmdet_embedmask.release.folder import ZooFacts, publish
-from mmdet_embedmask.release.verification import verify
+from mmdet_embedmask.release.verification import verify_release
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
 FIGURES = {"coco/bbox_mAP": 0.382, "coco/segm_mAP": 0.348}
@@ -40,8 +40,18 @@ def metrics(tmp_path):
 def demo(tmp_path):
     """A checkpoint with weights, config and classes alone, and what the zoo says of it."""
     config = add_to_zoo(tmp_path / "clone", "demo.py", demo_config())
-    facts = ZooFacts(str(config), "COCO val2017", "COCO", "a test", "http://host/zoo")
+    facts = ZooFacts(
+        config=str(config),
+        dataset="COCO val2017",
+        training_data="COCO",
+        source="a test",
+        url="http://host/zoo",
+    )
     return save_checkpoint(tmp_path / "demo.pth"), facts
+
+
+def publish_in(folder, checkpoint, **options):
+    return publish(checkpoint, work_dir=folder, out=folder / "out", **options)
 
 
 def released(folder, name):
@@ -57,9 +67,15 @@ def test_a_converted_checkpoint_is_released_without_a_log(tmp_path, image, metri
     theirs = recognize(tiny_network(source)[1])
     torch.save(our_checkpoint(theirs, config, "tiny.py", "ab" * 32), tmp_path / "ours.pth")
     path = add_to_zoo(tmp_path / "clone", "released/net.py", config)
-    facts = ZooFacts(str(path), "COCO val2017", "COCO", "this project", "http://host/zoo")
+    facts = ZooFacts(
+        config=str(path),
+        dataset="COCO val2017",
+        training_data="COCO",
+        source="this project",
+        url="http://host/zoo",
+    )
 
-    folder = publish(tmp_path / "ours.pth", tmp_path, tmp_path / "out", image, facts, metrics)
+    folder = publish_in(tmp_path, tmp_path / "ours.pth", image=image, facts=facts, metrics=metrics)
 
     assert folder.name.startswith("net_undated-")
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -78,13 +94,13 @@ def test_a_converted_checkpoint_is_released_without_a_log(tmp_path, image, metri
     assert f"[model](http://host/zoo/{folder.name}/{folder.name}.pth) \\| no log" in row
     meta = torch.load(folder / f"{folder.name}.pth", weights_only=True)["meta"]
     assert (meta["family"], meta["source_sha256"]) == ("table1", "ab" * 32)
-    assert verify(folder).holds
+    assert verify_release(folder).holds
 
 
-def test_a_converted_checkpoint_without_metrics(tmp_path, image, demo):
+def test_a_converted_checkpoint_without_metrics_is_refused(tmp_path, image, demo):
     checkpoint, facts = demo
     with pytest.raises(ValueError, match=r"demo.pth names no iteration, .* tools/test.py .*--metr"):
-        publish(checkpoint, tmp_path, tmp_path / "out", image, facts, None)
+        publish_in(tmp_path, checkpoint, image=image, facts=facts)
     assert not (tmp_path / "out").exists()
 
 
@@ -95,7 +111,7 @@ def write_run(folder, *lines):
     (log / "20260101_000000.log").write_text("as text")
 
 
-def test_memory_and_schedule_of_a_run_in_epochs(tmp_path, image, demo):
+def test_the_entry_tells_memory_and_schedule_of_a_run_in_epochs(tmp_path, image, demo):
     config = demo_config()
     config.train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=12)
     content = torch.load(demo[0], weights_only=True)
@@ -103,7 +119,7 @@ def test_memory_and_schedule_of_a_run_in_epochs(tmp_path, image, demo):
     torch.save(content, tmp_path / "epoch_12.pth")
     write_run(tmp_path, dict(loss=1.0, step=48, memory=2560), FIGURES | dict(step=0))
 
-    folder = publish(tmp_path / "epoch_12.pth", tmp_path, tmp_path / "out", image, demo[1], None)
+    folder = publish_in(tmp_path, tmp_path / "epoch_12.pth", image=image, facts=demo[1])
 
     assert folder.name.startswith("demo_20260102-")
     (entry,) = yaml.safe_load(released(folder, "metafile_entry.yml"))
@@ -120,21 +136,28 @@ def test_memory_and_schedule_of_a_run_in_epochs(tmp_path, image, demo):
     assert json.loads(released(folder, "metrics.json")) == FIGURES
 
 
-def test_another_models_config(tmp_path, image, metrics, demo):
+def test_another_models_config_is_refused(tmp_path, image, metrics, demo):
     checkpoint, facts = demo
     other = add_to_zoo(tmp_path / "clone", "other.py", demo_config(max_per_img=7))
     facts = replace(facts, config=str(other))
     message = "other.py is not the config .* model.test_cfg.max_per_img is 7 in it and 10 in the"
     with pytest.raises(ValueError, match=message):
-        publish(checkpoint, tmp_path, tmp_path / "out", image, facts, metrics)
+        publish_in(tmp_path, checkpoint, image=image, facts=facts, metrics=metrics)
 
 
 def test_a_threshold_that_was_chosen_after_training_is_released(tmp_path, image, metrics, demo):
     checkpoint, facts = demo
-    before = publish(checkpoint, tmp_path, tmp_path / "before", image, facts, metrics)
+    before = publish(
+        checkpoint,
+        work_dir=tmp_path,
+        out=tmp_path / "before",
+        image=image,
+        facts=facts,
+        metrics=metrics,
+    )
     other = add_to_zoo(tmp_path / "clone", "other.py", demo_config(mask_thr=0.9))
     facts = replace(facts, config=str(other))
-    folder = publish(checkpoint, tmp_path, tmp_path / "out", image, facts, metrics)
+    folder = publish_in(tmp_path, checkpoint, image=image, facts=facts, metrics=metrics)
     meta = torch.load(folder / f"{folder.name}.pth", weights_only=True)["meta"]
     assert meta["cfg"] == released(folder, "{}.py")
     assert Config.fromstring(meta["cfg"], ".py").model.test_cfg.mask_thr == 0.9
@@ -149,7 +172,7 @@ def test_a_threshold_that_was_chosen_after_training_is_released(tmp_path, image,
     assert len(higher) == len(lower) == 10 and coco_mask.area(lower).min() > 0
     assert coco_mask.area(higher).sum() < coco_mask.area(lower).sum()
     assert np.all(coco_mask.decode(higher) <= coco_mask.decode(lower))
-    assert verify(folder).holds
+    assert verify_release(folder).holds
 
 
 def test_figures_of_another_threshold_are_not_released(tmp_path, image, demo):
@@ -163,23 +186,23 @@ def test_figures_of_another_threshold_are_not_released(tmp_path, image, demo):
     message = "iter_4.pth was evaluated with another mask_thr than .*other.py sets: run tools/test"
     with pytest.raises(ValueError, match=message):
         facts = replace(demo[1], config=str(other))
-        publish(tmp_path / "iter_4.pth", tmp_path, tmp_path / "out", image, facts, None)
-    folder = publish(tmp_path / "iter_4.pth", tmp_path, tmp_path / "out", image, demo[1], None)
+        publish_in(tmp_path, tmp_path / "iter_4.pth", image=image, facts=facts)
+    folder = publish_in(tmp_path, tmp_path / "iter_4.pth", image=image, facts=demo[1])
     assert json.loads(released(folder, "metrics.json")) == FIGURES
 
 
-def test_a_config_outside_the_zoo(tmp_path, image, metrics, demo):
+def test_a_config_outside_the_zoo_is_not_released(tmp_path, image, metrics, demo):
     checkpoint, facts = demo
     (tmp_path / "mine.py").write_text(demo_config().pretty_text)
     facts = replace(facts, config=str(tmp_path / "mine.py"))
     with pytest.raises(ValueError, match="mine.py does not lie in configs/embedmask/"):
-        publish(checkpoint, tmp_path, tmp_path / "out", image, facts, metrics)
+        publish_in(tmp_path, checkpoint, image=image, facts=facts, metrics=metrics)
 
 
-def test_an_image_that_is_none(tmp_path, metrics, demo):
+def test_a_file_that_is_no_image_is_refused(tmp_path, metrics, demo):
     (tmp_path / "image.png").write_text("no image")
     with pytest.raises(ValueError, match=r"image.png is not an image .* give another \(--image\)"):
-        publish(demo[0], tmp_path, tmp_path / "out", tmp_path / "image.png", demo[1], metrics)
+        publish_in(tmp_path, demo[0], image=tmp_path / "image.png", facts=demo[1], metrics=metrics)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -187,5 +210,5 @@ def test_what_cannot_be_verified_is_not_released(tmp_path, image, metrics, demo,
     two_stages = Config(dict(model=dict(test_cfg=dict(rcnn=dict(score_thr=0.05)))))
     monkeypatch.setattr(release_folder, "predict_alone", lambda *_: ([dict(score=1)], two_stages))
     with pytest.raises(ValueError, match="model.test_cfg has no score_thr"):
-        publish(demo[0], tmp_path, tmp_path / "out", image, demo[1], metrics)
+        publish_in(tmp_path, demo[0], image=image, facts=demo[1], metrics=metrics)
     assert list((tmp_path / "out").iterdir()) == []

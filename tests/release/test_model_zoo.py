@@ -81,12 +81,17 @@ def test_the_page_holds_the_metafiles_figures():
     assert figures > 40
 
 
-def test_an_entry_and_its_row():
+def test_an_entry_becomes_a_row():
     figures = {"coco/bbox_mAP": 0.5771, "coco/segm_mAP": 0.66, "coco/segm_mAP_50": 0.836}
     metrics = coco_metrics(figures | {"coco/segm_mAP_l": -1.0})
     assert metrics == {"box AP": 57.7, "mask AP": 66.0, "mask AP50": 83.6}
     entry = metafile_entry(
-        "Net", "a/net.py", {"Backbone": "ResNet-18"}, "nuclei", metrics, "http://x/net-1.pth"
+        "Net",
+        "a/net.py",
+        metadata={"Backbone": "ResNet-18"},
+        dataset="nuclei",
+        metrics=metrics,
+        weights="http://x/net-1.pth",
     )
     assert entry["Name"] == "net"
     assert [r["Task"] for r in entry["Results"]] == ["Object Detection", "Instance Segmentation"]
@@ -99,22 +104,30 @@ def test_an_entry_and_its_row():
     ]
 
 
-def test_a_model_without_figures_has_a_row():
-    entry = metafile_entry("net", "net.py", {}, "nuclei", {}, None)
+def test_a_model_without_figures_has_a_row_of_dashes():
+    entry = metafile_entry("net", "net.py", metadata={}, dataset="nuclei", metrics={})
     (row,) = zoo_rows(entry)
     assert row == ["[net](net.py)", *["-"] * 10]
 
 
 def test_a_model_without_a_training_log_links_none():
     entry = metafile_entry(
-        "net", "net.py", {"Training Log": "none"}, "nuclei", {}, "http://x/n.pth"
+        "net",
+        "net.py",
+        metadata={"Training Log": "none"},
+        dataset="nuclei",
+        metrics={},
+        weights="http://x/n.pth",
     )
     assert zoo_rows(entry)[0][-1] == "[model](http://x/n.pth) | no log"
 
 
 def page_of(*configs, data="COCO"):
     metadata = {"Training Data": data}
-    models = [metafile_entry(Path(c).stem, c, metadata, "any", {}, None) for c in configs]
+    models = [
+        metafile_entry(Path(c).stem, c, metadata=metadata, dataset="any", metrics={})
+        for c in configs
+    ]
     lines = zoo_page(models, "configs/embedmask/").splitlines()
     return [line.split(")")[0] for line in lines if line.startswith(("## ", "| ["))]
 
@@ -143,8 +156,8 @@ def test_small_data_has_a_section_whatever_the_folder():
         *("configs/embedmask/../a.py", "configs/embedmask2/a.py"),
     ],
 )
-def test_a_config_that_the_page_cannot_link(config):
+def test_a_config_that_the_page_cannot_link_is_refused(config):
     metadata = {"Training Data": "COCO"}
-    models = [metafile_entry("a", config, metadata, "any", {}, None)]
+    models = [metafile_entry("a", config, metadata=metadata, dataset="any", metrics={})]
     with pytest.raises(ValueError, match="metafile: the config of a, .*write its path from the re"):
         zoo_page(models, "configs/embedmask/")

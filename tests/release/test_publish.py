@@ -17,7 +17,7 @@ from zoo import add_to_zoo
 from mmdet_embedmask.files import sha256
 from mmdet_embedmask.release import folder as release_folder
 from mmdet_embedmask.release.folder import ZooFacts, publish
-from mmdet_embedmask.release.verification import verify, write_sums
+from mmdet_embedmask.release.verification import verify_release, write_sums
 
 NAME = "embedmask_tiny_shapes"
 
@@ -60,7 +60,7 @@ def run(tmp_path_factory):
 def released(run, facts, tmp_path_factory):
     work_dir, image, _ = run
     out = tmp_path_factory.mktemp("out")
-    return publish(work_dir / "iter_4.pth", work_dir, out, image, facts, None)
+    return publish(work_dir / "iter_4.pth", work_dir=work_dir, out=out, image=image, facts=facts)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_the_folder_holds_all_of_it(released):
     assert released.stat().st_mode & 0o777 == 0o755
 
 
-def test_the_names_hash_is_the_files(released):
+def test_the_name_ends_with_the_checkpoints_hash(released):
     sums = subprocess.run(
         ["sha256sum", "-c", "SHA256SUMS"], cwd=released, capture_output=True, text=True
     )
@@ -163,28 +163,28 @@ def test_the_inferencer_needs_the_checkpoint_alone(run, released):
     assert inferencer.model.dataset_meta["classes"] == ["ellipse", "polygon", "ring"]
 
 
-def test_verified(released):
-    agreement = verify(released)
+def test_an_untouched_release_is_verified_without_a_difference(released):
+    agreement = verify_release(released)
     assert agreement.holds and agreement.detections > 0
     assert agreement.box == agreement.score == 0 and agreement.mask_iou == 1
 
 
-def test_verify_finds_what_is_missing_or_changed(copied):
+def test_verify_finds_a_missing_file(copied):
     (copied / "environment.json").unlink()
     with pytest.raises(ValueError, match="environment.json is missing"):
-        verify(copied)
+        verify_release(copied)
 
 
 def test_verify_finds_a_changed_file(copied):
     (copied / "metrics.json").write_text("{}")
     with pytest.raises(ValueError, match="metrics.json has changed since it was released"):
-        verify(copied)
+        verify_release(copied)
 
 
 def test_verify_finds_an_added_file(copied):
     (copied / "virus.py").write_text("")
     with pytest.raises(ValueError, match="holds files that were not released: virus.py"):
-        verify(copied)
+        verify_release(copied)
 
 
 def test_verify_finds_a_model_that_predicts_something_else(copied):
@@ -194,7 +194,7 @@ def test_verify_finds_a_model_that_predicts_something_else(copied):
     path.write_text(json.dumps(records))
     write_sums(copied)
     with pytest.raises(ValueError, match="predicts something else than what is stored: 1 of"):
-        verify(copied)
+        verify_release(copied)
 
 
 def test_verify_finds_foreign_code_in_the_checkpoint(copied):
@@ -206,15 +206,15 @@ def test_verify_finds_foreign_code_in_the_checkpoint(copied):
     (copied / "x.pth").rename(copied / f"x-{digits}.pth")
     write_sums(copied)
     with pytest.raises(ValueError, match="holds more than tensors: .*raises"):
-        verify(copied)
+        verify_release(copied)
 
 
-def test_a_folder_that_is_no_release(tmp_path):
+def test_a_folder_that_is_no_release_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is not a release folder: it has no SHA256SUMS"):
-        verify(tmp_path)
+        verify_release(tmp_path)
 
 
-def test_interrupted_it_leaves_nothing(run, facts, tmp_path, monkeypatch):
+def test_an_interrupted_release_leaves_nothing(run, facts, tmp_path, monkeypatch):
     work_dir, image, _ = run
 
     def stop(*args):
@@ -222,23 +222,42 @@ def test_interrupted_it_leaves_nothing(run, facts, tmp_path, monkeypatch):
 
     monkeypatch.setattr(release_folder, "_write_verification", stop)
     with pytest.raises(KeyboardInterrupt):
-        publish(work_dir / "iter_4.pth", work_dir, tmp_path / "out", image, facts, None)
+        publish(
+            work_dir / "iter_4.pth",
+            work_dir=work_dir,
+            out=tmp_path / "out",
+            image=image,
+            facts=facts,
+        )
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_release_is_not_overwritten(run, facts, released):
     work_dir, image, _ = run
     with pytest.raises(ValueError, match="exists already"):
-        publish(work_dir / "iter_4.pth", work_dir, released.parent, image, facts, None)
+        publish(
+            work_dir / "iter_4.pth",
+            work_dir=work_dir,
+            out=released.parent,
+            image=image,
+            facts=facts,
+        )
 
 
-def test_a_checkpoint_that_was_not_evaluated(run, facts, tmp_path):
+def test_a_checkpoint_that_was_not_evaluated_needs_metrics(run, facts, tmp_path):
     work_dir, image, _ = run
     with pytest.raises(ValueError, match="has not evaluated .*iter_2.pth: run tools/test.py"):
-        publish(work_dir / "iter_2.pth", work_dir, tmp_path, image, facts, None)
+        publish(work_dir / "iter_2.pth", work_dir=work_dir, out=tmp_path, image=image, facts=facts)
     measured = tmp_path / "measured.json"
     measured.write_text(json.dumps({"coco/segm_mAP": 0.25, "coco/segm_mAP_l": -1.0, "time": 3}))
-    target = publish(work_dir / "iter_2.pth", work_dir, tmp_path, image, facts, measured)
+    target = publish(
+        work_dir / "iter_2.pth",
+        work_dir=work_dir,
+        out=tmp_path,
+        image=image,
+        facts=facts,
+        metrics=measured,
+    )
     (entry,) = yaml.safe_load((target / "metafile_entry.yml").read_text())
     assert [result["Metrics"] for result in entry["Results"]] == [{"mask AP": 25.0}]
 
@@ -253,4 +272,10 @@ def test_an_image_without_a_detection_verifies_nothing(run, released, tmp_path):
     config = Config.fromstring(checkpoint["meta"]["cfg"], ".py")
     facts = zoo_facts(add_to_zoo(tmp_path, "blind.py", config))
     with pytest.raises(ValueError, match="detects nothing on .* would verify nothing"):
-        publish(tmp_path / "blind.pth", work_dir, tmp_path / "out", image, facts, None)
+        publish(
+            tmp_path / "blind.pth",
+            work_dir=work_dir,
+            out=tmp_path / "out",
+            image=image,
+            facts=facts,
+        )

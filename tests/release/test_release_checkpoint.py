@@ -112,6 +112,6 @@ def test_a_checkpoint_that_another_thread_reads_keeps_what_is_allowed(tmp_path):
     assert "mmengine.logging.history_buffer.HistoryBuffer" in names
 
 
-def test_tensors_name_nothing(tmp_path):
+def test_a_checkpoint_of_tensors_names_no_function_or_class(tmp_path):
     torch.save(dict(weight=torch.ones(1)), tmp_path / "plain.pth")
     assert named_globals(tmp_path / "plain.pth") == []

@@ -5,7 +5,7 @@ import json
 import pytest
 from mmengine.config import ConfigDict
 
-from mmdet_embedmask.release.run_record import evaluates_at, read_run
+from mmdet_embedmask.release.run_record import evaluates_at, read_run, read_scalars, scalar_files
 
 
 def train(step, **others):
@@ -29,7 +29,7 @@ def run(tmp_path):
     return write
 
 
-def test_the_evaluation_between_the_logged_iterations(run):
+def test_an_evaluation_belongs_to_the_iterations_between_its_logged_neighbours(run):
     work_dir = run(
         *(train(10, memory=300), train(20, memory=400), evaluation(0.1)),
         *(train(30, memory=350), evaluation(0.2)),
@@ -42,7 +42,7 @@ def test_the_evaluation_between_the_logged_iterations(run):
         read_run(work_dir, 15)
 
 
-def test_runs_that_count_epochs(run):
+def test_the_iterations_of_a_run_are_counted_through_its_epochs(run):
     """Their `iter` starts again in every epoch; `step` counts on."""
     work_dir = run(
         *(train(50, epoch=1, iter=50), evaluation(0.1), train(127, epoch=2, iter=50)),
@@ -65,13 +65,13 @@ def test_a_later_run_that_was_killed_early_lends_its_figures_to_no_older_checkpo
 
 
 @pytest.mark.parametrize("text", ["{}", "[0.3]", '"coco/"', '{"coco/segm_mAP": "high"}', "{", ""])
-def test_a_file_of_metrics_without_figures(run, tmp_path, text):
+def test_a_file_of_metrics_without_figures_is_refused(run, tmp_path, text):
     (tmp_path / "metrics.json").write_text(text)
     with pytest.raises(ValueError, match="metrics.json holds no figure of COCO"):
         read_run(run(train(10), evaluation(0.1)), 10, tmp_path / "metrics.json")
 
 
-def test_a_resumed_run_and_a_test_beside_it(run):
+def test_both_starts_of_a_resumed_run_keep_their_evaluations(run):
     work_dir = run(train(10), evaluation(0.1))
     run(train(20), evaluation(0.2), name="20260102_000000")
     run(evaluation(0.3), name="20260103_000000")
@@ -103,7 +103,7 @@ def test_a_start_whose_text_log_is_lost_is_passed_over(run):
     assert read_run(work_dir, 10).metrics == {"coco/segm_mAP": 0.1}
 
 
-def test_no_log(tmp_path):
+def test_a_folder_without_a_log_is_refused(tmp_path):
     with pytest.raises(ValueError, match="holds no training log"):
         read_run(tmp_path, 10)
 
@@ -121,5 +121,20 @@ def test_no_log(tmp_path):
         (dict(by_epoch=True, max_epochs=12, val_interval=4), 9, 800, False),
     ],
 )
-def test_when_a_loop_evaluates(train_cfg, epoch, iteration, expected):
+def test_a_loop_evaluates_at_its_intervals_and_at_its_end(train_cfg, epoch, iteration, expected):
     assert evaluates_at(ConfigDict(train_cfg), epoch, iteration) is expected
+
+
+def test_every_start_of_a_run_has_a_file_of_figures_the_newest_last(tmp_path):
+    for start in ("20260102_000000", "20260101_000000"):
+        path = tmp_path / start / "vis_data" / "scalars.json"
+        path.parent.mkdir(parents=True)
+        lines = [dict(step=1, loss=2.5), dict(step=2, start=start)]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    older, newest = scalar_files(tmp_path)
+    assert read_scalars(newest) == [dict(step=1, loss=2.5), dict(step=2, start="20260102_000000")]
+    assert read_scalars(older)[1]["start"] == "20260101_000000"
+
+
+def test_a_folder_without_a_run_has_no_figures(tmp_path):
+    assert scalar_files(tmp_path) == []

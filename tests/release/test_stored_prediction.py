@@ -18,7 +18,7 @@ def record(x=10.0, score=0.9, label=0, width=50, mask_x=None):
     return dict(bbox=[x, 10.0, x + 50, 30.0], score=score, label=label, segmentation=segmentation)
 
 
-def test_equal():
+def test_equal_predictions_agree():
     agreement = compare_records([record()], [record()], TEST_CFG)
     assert agreement.holds and agreement.detections == 1
     assert (agreement.box, agreement.score, agreement.mask_iou) == (0, 0, 1)
@@ -88,7 +88,7 @@ def test_an_empty_list_of_a_model_without_a_limit_is_not_cut_off():
         ({}, "score_thr"),
     ],
 )
-def test_a_detector_that_says_nothing_of_its_cut(test_cfg, missing):
+def test_a_detector_that_does_not_say_where_it_cuts_is_refused(test_cfg, missing):
     with pytest.raises(ValueError, match=f"model.test_cfg has no {missing}, .* be compared"):
         compare_records([record()], [record()], ConfigDict(test_cfg))
 

@@ -15,7 +15,7 @@ from zoo import add_to_zoo
 from mmdet_embedmask.files import sha256
 from mmdet_embedmask.release import verification
 from mmdet_embedmask.release.folder import ZooFacts, publish
-from mmdet_embedmask.release.verification import verify, write_sums
+from mmdet_embedmask.release.verification import verify_release, write_sums
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,22 @@ def release(tmp_path_factory):
     cv2.imwrite(str(root / "image.png"), picture)
     (root / "metrics.json").write_text('{"coco/segm_mAP": 0.3}')
     config = add_to_zoo(root, "demo.py", demo_config())
-    facts = ZooFacts(str(config), "toys", "toys", "a test", "http://host/zoo")
+    facts = ZooFacts(
+        config=str(config),
+        dataset="toys",
+        training_data="toys",
+        source="a test",
+        url="http://host/zoo",
+    )
     checkpoint = save_checkpoint(root / "demo.pth")
-    return publish(checkpoint, root, root, root / "image.png", facts, root / "metrics.json")
+    return publish(
+        checkpoint,
+        work_dir=root,
+        out=root,
+        image=root / "image.png",
+        facts=facts,
+        metrics=root / "metrics.json",
+    )
 
 
 @pytest.fixture
@@ -37,7 +50,7 @@ def copied(release, tmp_path):
 
 def refused(folder):
     with pytest.raises(ValueError) as error:
-        verify(folder)
+        verify_release(folder)
     return str(error.value)
 
 
@@ -62,21 +75,21 @@ def change_config(folder, old, new):
     replace_checkpoint(folder, path.read_bytes())
 
 
-def test_two_checkpoints(copied):
+def test_a_release_has_one_checkpoint(copied):
     (path,) = copied.glob("*.pth")
     shutil.copy(path, copied / "second.pth")
     write_sums(copied)
     assert refused(copied) == f"{copied} holds 2 checkpoints, not one"
 
 
-def test_a_checkpoint_without_its_digest(copied):
+def test_a_checkpoint_is_named_by_its_digest(copied):
     (path,) = copied.glob("*.pth")
     path.rename(copied / "demo-01234567.pth")
     write_sums(copied)
     assert "demo-01234567.pth does not end with its SHA-256's beginning" in refused(copied)
 
 
-def test_an_entry_of_other_weights(copied):
+def test_an_entry_of_other_weights_is_refused(copied):
     path = copied / "metafile_entry.yml"
     (entry,) = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump([entry | dict(Weights="http://host/other.pth")]))
@@ -90,7 +103,7 @@ def test_an_entry_without_weights_may_be_filled_in_later(copied):
     entry.pop("Weights")
     path.write_text(yaml.safe_dump([entry]))
     write_sums(copied)
-    assert verify(copied).holds
+    assert verify_release(copied).holds
 
 
 ENTRY = dict(Name="demo", Config="demo.py", Metadata={}, Results=[])
@@ -106,7 +119,7 @@ ENTRY = dict(Name="demo", Config="demo.py", Metadata={}, Results=[])
         b"\xff\xfe\x00",
     ],
 )
-def test_a_broken_entry(copied, entry):
+def test_a_broken_entry_is_told_by_its_file(copied, entry):
     path = copied / "metafile_entry.yml"
     path.write_bytes(entry if isinstance(entry, bytes) else entry.encode())
     write_sums(copied)
@@ -117,14 +130,14 @@ def test_a_broken_entry(copied, entry):
 @pytest.mark.parametrize(
     "text", ["", "{", "[3]", "3", '[{"score": 0.9}]', '[{"bbox": [1], "score": 0.9, "label": 0}]']
 )
-def test_a_broken_prediction(copied, text):
+def test_a_broken_prediction_is_told_by_its_file(copied, text):
     path = copied / "verification" / "output.json"
     path.write_text(text)
     write_sums(copied)
     assert refused(copied).startswith(f"{path} cannot be compared (")
 
 
-def test_an_empty_prediction(copied):
+def test_an_empty_prediction_verifies_nothing(copied):
     """Of a model that is sure of nothing: what is missing could not be told from a mistake."""
     change_config(copied, "score_thr=0.0", "score_thr=1.0")
     path = copied / "verification" / "output.json"
@@ -134,13 +147,13 @@ def test_an_empty_prediction(copied):
 
 
 @pytest.mark.parametrize("name", ["metafile_entry.yml", "verification/output.json"])
-def test_a_file_that_was_never_released(copied, name):
+def test_a_missing_file_is_told_also_where_the_sums_do_not_name_it(copied, name):
     (copied / name).unlink()
     write_sums(copied)
     assert f"{copied / name} " in refused(copied)
 
 
-def test_a_broken_image(copied):
+def test_a_broken_image_cannot_be_predicted(copied):
     (path,) = copied.glob("*.pth")
     (copied / "verification" / "input.png").write_bytes(b"")
     write_sums(copied)
@@ -149,12 +162,12 @@ def test_a_broken_image(copied):
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04"])
-def test_a_checkpoint_that_is_none(copied, content):
+def test_a_file_that_is_no_checkpoint_is_told(copied, content):
     replace_checkpoint(copied, content)
     assert f"demo-{sha256(content)[:8]}.pth is no checkpoint (" in refused(copied)
 
 
-def test_a_checkpoint_that_was_cut_short(copied):
+def test_a_checkpoint_that_was_cut_short_is_told(copied):
     (path,) = copied.glob("*.pth")
     replace_checkpoint(copied, path.read_bytes()[:-1000])
     assert ".pth is no checkpoint (" in refused(copied)
@@ -168,13 +181,13 @@ def test_a_checkpoint_that_was_cut_short(copied):
         ("type='EmbedMask'", "type='Unknown'", "KeyError: .*Unknown is not in the"),
     ],
 )
-def test_a_config_that_is_not_the_weights(copied, old, new, cause):
+def test_a_config_that_does_not_fit_the_weights_is_told(copied, old, new, cause):
     change_config(copied, old, new)
     with pytest.raises(ValueError, match=rf"cannot predict verification/input.png \({cause}"):
-        verify(copied)
+        verify_release(copied)
 
 
-def test_another_detector_that_says_nothing_of_its_cut(copied, monkeypatch):
+def test_a_detector_that_does_not_say_where_it_cuts_cannot_be_compared(copied, monkeypatch):
     two_stages = Config(dict(model=dict(test_cfg=dict(rcnn=dict(score_thr=0.05)))))
     monkeypatch.setattr(verification, "predict_alone", lambda *_: ([], two_stages))
     assert "cannot be compared (ValueError: model.test_cfg has no score_thr" in refused(copied)
@@ -187,7 +200,7 @@ def test_another_detector_that_says_nothing_of_its_cut(copied, monkeypatch):
         *("G" * 64 + "  metrics.json", "0" * 63 + "  metrics.json", b"\xff" * 64 + b"  x"),
     ],
 )
-def test_a_malformed_line_of_the_sums(copied, line):
+def test_a_malformed_line_of_the_sums_is_told(copied, line):
     with (copied / "SHA256SUMS").open("ab") as file:
         file.write((line if isinstance(line, bytes) else line.encode()) + b"\n")
     message = f"{copied / 'SHA256SUMS'} holds a line that is no SHA-256 and file name: "
@@ -210,25 +223,25 @@ def outside(folder, name):
 
 
 @pytest.mark.parametrize("name", ["../secret.txt", "verification/../../secret.txt", None])
-def test_sums_of_a_file_outside_the_folder(copied, name):
+def test_sums_may_name_no_file_outside_the_folder(copied, name):
     path = outside(copied, name)
     expected = f"{copied / 'SHA256SUMS'} names {name or path}, which does not lie in {copied}"
     assert refused(copied) == expected
 
 
-def test_a_link_that_leads_outside(copied):
+def test_a_link_that_leads_outside_is_refused(copied):
     (copied / "link.txt").symlink_to(outside(copied, "link.txt"))
     assert "names link.txt, which does not lie in" in refused(copied)
 
 
-def test_a_folder_that_is_a_link_outside(copied):
+def test_a_folder_that_is_a_link_outside_is_refused(copied):
     (copied / "verification").rename(copied.parent / "elsewhere")
     (copied / "verification").symlink_to(copied.parent / "elsewhere")
     assert "names verification/input.png, which does not lie in" in refused(copied)
 
 
 @pytest.mark.parametrize("target", ["nothing", "folder"])
-def test_a_link_beside_what_was_released(copied, target):
+def test_a_link_beside_what_was_released_is_refused(copied, target):
     (copied.parent / "folder").mkdir()
     (copied / "added").symlink_to(copied.parent / target)
     assert refused(copied) == f"{copied} holds files that were not released: added"
@@ -236,4 +249,4 @@ def test_a_link_beside_what_was_released(copied, target):
 
 def test_a_release_behind_a_link_is_verified(copied):
     (copied.parent / "link").symlink_to(copied)
-    assert verify(copied.parent / "link").holds
+    assert verify_release(copied.parent / "link").holds

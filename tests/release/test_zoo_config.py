@@ -13,7 +13,7 @@ from mmdet_embedmask.release.zoo_config import (
 
 
 @pytest.mark.parametrize("name", ["net.py", "atss/net.py", "a/new/folder/net.py"])
-def test_a_config_of_the_zoo_however_it_is_given(tmp_path, monkeypatch, name):
+def test_a_config_of_the_zoo_has_one_path_however_it_is_given(tmp_path, monkeypatch, name):
     config = add_to_zoo(tmp_path / "clone", name, Config())
     (tmp_path / "link").symlink_to(tmp_path / "clone")
     monkeypatch.chdir(tmp_path / "clone" / "configs")
@@ -26,7 +26,7 @@ def test_a_config_of_the_zoo_however_it_is_given(tmp_path, monkeypatch, name):
     "name",
     ["net.py", "configs/net.py", "configs/embedmask2/net.py", "configs/embedmask/../net.py"],
 )
-def test_a_config_outside_the_zoo(tmp_path, name):
+def test_a_config_outside_the_zoo_is_refused(tmp_path, name):
     add_to_zoo(tmp_path, "other.py", Config())
     with pytest.raises(ValueError, match=r"does not lie in configs/embedmask/ .* \(--config\)"):
         path_in_repository(tmp_path / name)
