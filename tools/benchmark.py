@@ -102,15 +102,15 @@ def read_specs(args: argparse.Namespace) -> tuple[list[DetectorSpec], ImageSpec]
     specs = [
         DetectorSpec(
             config,
-            checkpoint,
-            args.cfg_options or {},
-            args.instances or None,
-            args.rle,
-            args.device,
-            args.amp,
-            args.channels_last,
-            args.compile,
-            args.prior_margin,
+            checkpoint=checkpoint,
+            cfg_options=args.cfg_options or {},
+            instances=args.instances or None,
+            run_lengths=args.rle,
+            device=args.device,
+            amp=args.amp,
+            channels_last=args.channels_last,
+            compile=args.compile,
+            prior_margin=args.prior_margin,
         )
         for config, checkpoint in zip(args.configs, checkpoints, strict=True)
     ]
@@ -165,12 +165,12 @@ def measure(args: argparse.Namespace) -> list[Measured]:
         measured.append(
             Measured(
                 subject.name,
-                runs,
-                instances,
-                mask_share(subject),
-                sum(p.numel() for p in subject.model.parameters()),
-                None if args.compile else count_flops(subject),
-                memory,
+                runs=runs,
+                instances=instances,
+                mask_share=mask_share(subject),
+                parameters=sum(p.numel() for p in subject.model.parameters()),
+                flops=None if args.compile else count_flops(subject),
+                memory=memory,
             )
         )
     return measured

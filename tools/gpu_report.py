@@ -15,7 +15,7 @@ import torch
 
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
-from mmdet_embedmask.benchmark.gpu_report import REPORT, Report, table_text
+from mmdet_embedmask.benchmark.gpu_report import REPORT_FILE, Report, table_text
 from mmdet_embedmask.benchmark.machine import add_device_option, describe_machine
 from mmdet_embedmask.benchmark.report_parts import PARTS, Setup
 from mmdet_embedmask.benchmark.report_scale import FULL, SMALL, detectors
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
     failures = report.measure(args.parts)
-    print(f"{table_text(report.summary())}\n\nThe report is {args.out / REPORT}")
+    print(f"{table_text(report.summary())}\n\nThe report is {args.out / REPORT_FILE}")
     if failures:
         reasons = "\n".join(f"- {failure.name}: {failure.reason}" for failure in failures)
         raise SystemExit(f"error: not everything could be measured:\n{reasons}")

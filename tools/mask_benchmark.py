@@ -37,7 +37,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--original-size", type=int, nargs=2, metavar=("H", "W"), help="of the masks (as --size)"
     )
-    parser.add_argument("--aligned", action="store_true", help="Table 2's resizes, not Table 1's")
+    parser.add_argument("--aligned", action="store_true", help="resize as the fused program")
     parser.add_argument("--crop-to-box", action="store_true", help="crop masks to their boxes")
     add_device_option(parser)
     parser.add_argument("--runs", type=int, default=7, help="measured runs (%(default)s)")
@@ -62,7 +62,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     mode = "aligned" if args.aligned else "bilinear"
     recipe = MaskRecipe(0.5, upsample_mode=mode, resize=mode, crop_to_box=args.crop_to_box)
     size, original = tuple(args.size), tuple(args.original_size or args.size)
-    stage = MaskStage(args.instances, args.area, size, original, recipe, args.device)
+    stage = MaskStage(
+        instances=args.instances,
+        area=args.area,
+        img_shape=size,
+        size=original,
+        recipe=recipe,
+        device=args.device,
+    )
     times = time_mask_stages(stage, args.runs, args.warmup)
     memory = mask_stage_memory(stage, torch.get_num_threads()) if args.memory else {}
     fastest = median(times["EmbedMask"]), median(times["EmbedMask, run lengths"])

@@ -11,7 +11,7 @@ import torch
 
 import mmdet_embedmask  # before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
-from mmdet_embedmask.benchmark.complexity import FLOPS_MEANING, PARTS, Complexity, analyze
+from mmdet_embedmask.benchmark.complexity import DETECTOR_PARTS, FLOPS_MEANING, Complexity, analyze
 from mmdet_embedmask.benchmark.detectors import MIN_SIZE, load_detector_config
 from mmdet_embedmask.files import write_json
 from mmdet_embedmask.loading import build_detector
@@ -35,7 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def count(args: argparse.Namespace) -> list[Complexity]:
+def count_all(args: argparse.Namespace) -> list[Complexity]:
     """Count one detector after the other; all configs are read before the first is built."""
     try:
         options = args.cfg_options
@@ -55,16 +55,16 @@ def counts_table(counts: Sequence[Complexity]) -> str:
     rows = []
     for c in counts:
         totals = sum(c.parameters.values()), sum(c.flops.values())
-        numbers = [totals, *((c.parameters[part], c.flops[part]) for part in PARTS)]
+        numbers = [totals, *((c.parameters[part], c.flops[part]) for part in DETECTOR_PARTS)]
         cells = [f"{params / 1e6:.2f} M / {flops / 1e9:.2f} G" for params, flops in numbers]
         rows.append([c.name, *cells, f"{c.training_only / 1e6:.2f} M"])
-    return markdown_table(["config", "inference", *PARTS, "training only"], rows)
+    return markdown_table(["config", "inference", *DETECTOR_PARTS, "training only"], rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Count, print and write."""
     args = parse_args(argv)
-    counts = count(args)
+    counts = count_all(args)
     padded = " / ".join(dict.fromkeys("{} x {}".format(*c.padded_size) for c in counts))
     print(f"Image {args.size[0]} x {args.size[1]}, padded to {padded}. Cells: parameters / FLOPs.")
     print(f"FLOPs: {FLOPS_MEANING}.\n")

@@ -16,8 +16,6 @@ from mmengine.config import Config
 from ..tables import markdown_table
 from .training_runs import BOX_AP, MASK_AP, mean_and_spread
 
-METRICS = (BOX_AP, MASK_AP)
-
 
 @dataclass(frozen=True)
 class AblationRow:
@@ -97,7 +95,10 @@ def ablation_table(rows: Sequence[AblationRow], results: dict[str, list[dict[str
         settings = ", ".join(f"{key}={value}" for key, value in row.settings.items()) or "none"
         figures = ["not run", "not run"]
         if runs:
-            figures = [mean_and_spread([run[name] for run in runs], scale=100) for name in METRICS]
+            figures = [
+                mean_and_spread([run[name] for run in runs], scale=100)
+                for name in (BOX_AP, MASK_AP)
+            ]
         published = "" if row.published is None else f"{row.published:.1f}"
         lines.append([row.name, settings, str(len(runs)), *figures, published])
     return markdown_table(header, lines)

@@ -9,13 +9,13 @@ from mmengine.analysis import FlopAnalyzer, parameter_count
 from ..embed_mask import EmbedMask
 from .detectors import random_image
 
-PARTS = {
+DETECTOR_PARTS = {
     "backbone": "backbone",
     "neck": "neck",
     "proposal head": "bbox_head",
     "pixel head": "mask_head",
 }
-"""Parts of the detector, and the modules that they are."""
+"""Parts of a detector by name, and the module of each."""
 
 TRAINING_ONLY = ("mask_head.semantic_branch",)
 """Modules within the parts that inference does not run."""
@@ -27,7 +27,7 @@ FLOPS_MEANING = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Complexity:
     """Size and work of one detector.
 
@@ -35,10 +35,10 @@ class Complexity:
         name: of the detector.
         image_size: (height, width) of the image.
         padded_size: (height, width) that the network saw.
-        parameters: of each of PARTS, frozen ones too, those of TRAINING_ONLY not.
+        parameters: of each of DETECTOR_PARTS, with frozen ones, without those of TRAINING_ONLY.
         training_only: parameters of TRAINING_ONLY.
-        flops: of each of PARTS: see FLOPS_MEANING.
-        multiply_adds: those of convolutions, of the whole network.
+        flops: of each of DETECTOR_PARTS: see FLOPS_MEANING.
+        multiply_adds: of all convolutions of the network.
     """
 
     name: str
@@ -60,13 +60,13 @@ class Complexity:
 
 
 def count_parameters(model: EmbedMask) -> tuple[dict[str, int], int]:
-    """Parameters of each of PARTS that inference needs, and those of TRAINING_ONLY."""
+    """Parameters of each of DETECTOR_PARTS that inference needs, and those of TRAINING_ONLY."""
     count = parameter_count(model)
     extra = {prefix: count.get(prefix, 0) for prefix in TRAINING_ONLY}
     parts = {
         part: count.get(module, 0)
         - sum(number for prefix, number in extra.items() if prefix.startswith(f"{module}."))
-        for part, module in PARTS.items()
+        for part, module in DETECTOR_PARTS.items()
     }
     return parts, sum(extra.values())
 
@@ -93,6 +93,6 @@ def analyze(name: str, model: EmbedMask, height: int, width: int) -> Complexity:
         padded_size=tuple(inputs.shape[-2:]),
         parameters=parameters,
         training_only=training_only,
-        flops={part: int(analyzer.total(module)) for part, module in PARTS.items()},
+        flops={part: int(analyzer.total(module)) for part, module in DETECTOR_PARTS.items()},
         multiply_adds=int(analyzer.by_operator()["conv"]),
     )

@@ -1,7 +1,7 @@
 """Detectors and images to measure, from configs, with or without trained weights."""
 
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch import nn
 from ..loading import build_detector, load_config
 from .clocks import clock_for
 from .fixed_instances import candidate_threshold, keep_instances, set_score_thr
+from .machine import Device
 from .stages import Subject
 
 MIN_SIZE = 32
@@ -53,22 +54,23 @@ class DetectorSpec:
         checkpoint: trained weights; None: untrained.
         cfg_options: settings that replace the config's.
         instances: that every image has; None: what the detector finds.
-        run_lengths: masks as run lengths, straight from EmbedMask, encoded of other detectors.
-        device: 'cpu' or 'cuda'.
+        run_lengths: masks as run lengths; EmbedMask makes them, masks of others are encoded.
+        device: that it runs on.
         amp: run under autocast.
         channels_last: memory format of weights and images.
         compile: compile backbone, neck and heads with torch.compile.
-        prior_margin: of EmbedMask's proposal head; the larger, the larger are untrained masks, on
-            which its time depends. None: the config's.
+        prior_margin: of EmbedMask's proposal head; None: the config's. The larger it is, the larger
+            are the masks of an untrained network, and its time depends on that.
         compile_backend: of torch.compile.
     """
 
     config: str
+    _: KW_ONLY
     checkpoint: Path | None = None
     cfg_options: dict[str, Any] = field(default_factory=dict)
     instances: int | None = None
     run_lengths: bool = False
-    device: str = "cpu"
+    device: Device = "cpu"
     amp: bool = False
     channels_last: bool = False
     compile: bool = False
@@ -154,7 +156,15 @@ def prepare(spec: DetectorSpec, image: ImageSpec, score_thr: float | None = None
             if module is not None:
                 module.forward = torch.compile(module.forward, backend=spec.compile_backend)
     clock = clock_for(torch.device(spec.device))
-    return Subject(spec.name, model, data, clock, spec.amp, spec.run_lengths, score_thr)
+    return Subject(
+        spec.name,
+        model,
+        data,
+        clock,
+        amp=spec.amp,
+        run_lengths=spec.run_lengths,
+        score_thr=score_thr,
+    )
 
 
 def check_instances(subject: Subject, instances: int) -> None:

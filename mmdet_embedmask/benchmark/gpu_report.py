@@ -1,24 +1,33 @@
-"""A report of everything that is measured on a GPU, part by part, which a later run completes."""
+"""A report of all that is measured on a GPU, part by part; a later run completes it."""
 
 import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from ..files import write_bytes, write_json
 from ..tables import markdown_table
+from .mask_stage import FLOOR
 from .peak_memory import free_memory
-from .report_parts import PARTS, Part, PartResult, Setup, Table
-from .report_scale import SMALL_IN_WORDS
-from .report_summary import summary
+from .report_parts import INFERENCE_PARTS, PARTS, PartResult, ReportPart, Setup, Table
+from .report_scale import COND_INST, EMBED_MASK, FCOS, FUSED, SMALL_IN_WORDS
 from .turns import Attempts, NotMeasured
 
-REPORT, FIGURES = "report.md", "report.json"
+REPORT_FILE, FIGURES_FILE = "report.md", "report.json"
 
 WHOLE_PART = "the whole part"
 """Name of what was not measured when a part ends with an error of its own."""
+
+MAX_OF_FCOS = 1.15
+"""What EmbedMask's inference of one image may take at most, as a multiple of FCOS's."""
+
+MAX_BEYOND_WRITING = 0.5
+"""Milliseconds that the mask stage may take beyond writing its output."""
+
+SUMMARY_COLUMNS = (EMBED_MASK, FUSED, COND_INST)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ class Report:
         Raises:
             ValueError: if the folder holds a report of other settings or another machine.
         """
-        path = self.folder / FIGURES
+        path = self.folder / FIGURES_FILE
         if not path.exists():
             return
         cure = "take another --out, or remove that folder"
@@ -129,14 +138,14 @@ class Report:
 
     def summary(self) -> Table:
         """All of it in a few lines."""
-        return summary({name: part.result for name, part in self.parts.items()})
+        return summary_of({name: part.result for name, part in self.parts.items()})
 
     def write(self) -> None:
         """Write both files."""
         parts = {name: part.to_json() for name, part in self.parts.items()}
         content = dict(settings=self.settings(), machine=self.machine, parts=parts)
-        write_json(self.folder / FIGURES, content)
-        write_bytes(self.folder / REPORT, self.text().encode())
+        write_json(self.folder / FIGURES_FILE, content)
+        write_bytes(self.folder / REPORT_FILE, self.text().encode())
 
     def text(self) -> str:
         """The report in Markdown."""
@@ -166,7 +175,7 @@ class Report:
         return "\n\n".join(sections) + "\n"
 
 
-def run_part(part: Part, setup: Setup) -> StoredPart:
+def run_part(part: ReportPart, setup: Setup) -> StoredPart:
     """Measure a part; an error of its own is its result."""
     attempts = Attempts()
     result = PartResult([], None, attempts.not_measured)
@@ -192,3 +201,58 @@ def table_text(table: Table) -> str:
     if not table.rows:
         return table.meaning
     return f"{table.meaning}\n\n{markdown_table(table.header, table.rows)}"
+
+
+def summary_of(results: Mapping[str, PartResult]) -> Table:
+    """Ratios to FCOS and CondInst, the mask stage beyond its floor, waits: a row each.
+
+    Args:
+        results: of the parts that have been measured, by name.
+    """
+    rows = []
+    for name in INFERENCE_PARTS:
+        if name in results:
+            rows.append(_inference(name, results[name]))
+    if "inference" in results:
+        waits = {f["name"]: f["synchronisations"] for f in results["inference"].figures or []}
+        if any(waits.values()):
+            cells = [str(waits.get(column) or "") for column in SUMMARY_COLUMNS]
+            rows.append(["Waits of the host, one image", *cells, ""])
+    if "masks" in results:
+        rows += _masks(results["masks"])
+    for name in ("training", "training-amp"):
+        if name in results:
+            seconds = {f["name"]: median(f["seconds"]) for f in results[name].figures or []}
+            rows.append([f"{PARTS[name].title}, of {COND_INST}", *_ratios(seconds, COND_INST), ""])
+    meaning = (
+        f"Whole inference as a multiple of {FCOS}'s; the mask stage alone (bitmaps), milliseconds "
+        f"beyond writing its output; a step of training as a multiple of {COND_INST}'s. The aims "
+        "are of a GPU at full size."
+    )
+    return Table(meaning, ["", *SUMMARY_COLUMNS, "aim of EmbedMask"], rows)
+
+
+def _inference(name: str, result: PartResult) -> list[str]:
+    totals = {figure["name"]: figure["total_ms"]["p50"] for figure in result.figures or []}
+    aim = f"at most {MAX_OF_FCOS}" if name == "inference" else ""
+    return [f"{PARTS[name].title}, of {FCOS}", *_ratios(totals, FCOS), aim]
+
+
+def _masks(result: PartResult) -> list[list[str]]:
+    rows = []
+    for area in dict.fromkeys(figure["area"] for figure in result.figures or []):
+        times = {f["name"]: median(f["times_ms"]) for f in result.figures if f["area"] == area}
+        beyond = {name: time - times[FLOOR] for name, time in times.items() if FLOOR in times}
+        cells = [f"{beyond[column]:.2f}" if column in beyond else "" for column in SUMMARY_COLUMNS]
+        label = f"Mask stage beyond writing, objects of {100 * area:.3g}% (ms)"
+        rows.append([label, *cells, f"at most {MAX_BEYOND_WRITING}"])
+    return rows
+
+
+def _ratios(values: Mapping[str, float], reference: str) -> list[str]:
+    return [
+        f"{values[column] / values[reference]:.2f}"
+        if column in values and reference in values
+        else ""
+        for column in SUMMARY_COLUMNS
+    ]

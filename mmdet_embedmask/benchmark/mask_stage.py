@@ -17,6 +17,7 @@ from ..functional.dense_masks import MaskRecipe, dense_masks
 from ..functional.geometry import POSITION_UNIT
 from ..functional.mask_prediction import predict_masks
 from .clocks import Clock, clock_for, milliseconds
+from .machine import Device
 from .peak_memory import in_new_process, peak_of, with_threads
 from .stages import read_masks
 from .turns import take_turns
@@ -33,7 +34,7 @@ NOISE = 0.02
 """Standard deviation of the embeddings around their objects' centres: 2 pixels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MaskStage:
     """What the mask stage is given.
 
@@ -43,7 +44,7 @@ class MaskStage:
         img_shape: (height, width) of the network input.
         size: (height, width) of the masks.
         recipe: of EmbedMask's masks.
-        device: 'cpu' or 'cuda'.
+        device: that they are made on.
     """
 
     instances: int
@@ -51,7 +52,7 @@ class MaskStage:
     img_shape: tuple[int, int]
     size: tuple[int, int]
     recipe: MaskRecipe
-    device: str = "cpu"
+    device: Device = "cpu"
 
     def embeddings(self, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Round objects: pixel (D, h, w), proposal (K, D), margin (K, D) and boxes (K, 4)."""

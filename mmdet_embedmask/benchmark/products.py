@@ -17,10 +17,11 @@ from ..functional.coupling import mask_probability, squared_distance
 from ..functional.mask_tiles import find_tiles, tile_axis
 from ..functional.resize import resize_matrix
 from .clocks import clock_for, milliseconds
+from .machine import Device
 from .mask_stage import MaskStage
 
 MIN_MILLISECONDS = 20.0
-"""Of one timing: calls are repeated until they take as long, as one alone may take less than its
+"""Of one timing: calls are repeated until they take this long, as one alone may take less than its
 launch."""
 
 MAX_REPEATS = 1000
@@ -29,7 +30,7 @@ RUNS = 5
 """Timings, of which the median counts."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Product:
     """A matrix product of the mask stage.
 
@@ -74,7 +75,7 @@ def without_tf32() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def milliseconds_each(run: Callable[[], object], device: str) -> float:
+def milliseconds_each(run: Callable[[], object], device: Device) -> float:
     """Median time of a call, of calls that follow each other without a wait."""
     clock = clock_for(torch.device(device))
 
@@ -90,11 +91,11 @@ def milliseconds_each(run: Callable[[], object], device: str) -> float:
 
 
 @torch.no_grad()
-def measure_ceilings(device: str, copied: int, side: int) -> Ceilings:
+def measure_ceilings(device: Device, copied: int, side: int) -> Ceilings:
     """Measure a copy and two matrix products.
 
     Args:
-        device: 'cpu' or 'cuda'.
+        device: that is measured.
         copied: bytes; much more than the caches hold.
         side: of the square matrices.
     """
@@ -112,7 +113,7 @@ def measure_ceilings(device: str, copied: int, side: int) -> Ceilings:
     return Ceilings(2 * copied / copy_ms * 1000, *speeds)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Factors:
     """What is multiplied.
 
@@ -137,13 +138,19 @@ def measure_products(stage: MaskStage) -> list[Product]:
     return [_measure(made, stage.device) for made in (coupling(stage), border_tiles(stage))]
 
 
-def _measure(made: Factors, device: str) -> Product:
-    times = []
-    for dtype in (torch.float64, torch.float32):
+def _measure(made: Factors, device: Device) -> Product:
+    def milliseconds_in(dtype: torch.dtype) -> float:
         factors = [factor.to(dtype) for factor in made.factors]
         with without_tf32():
-            times.append(milliseconds_each(partial(made.multiply, *factors), device))
-    return Product(made.name, made.shape, made.operations, *times)
+            return milliseconds_each(partial(made.multiply, *factors), device)
+
+    return Product(
+        name=made.name,
+        shape=made.shape,
+        operations=made.operations,
+        float64_ms=milliseconds_in(torch.float64),
+        float32_ms=milliseconds_in(torch.float32),
+    )
 
 
 @torch.no_grad()
@@ -155,11 +162,11 @@ def coupling(stage: MaskStage) -> Factors:
     coefficients, features = torch.cat([margin, -2 * margin * q], dim=1), torch.cat([p**2, p])
     (instances, terms), pixel_count = coefficients.shape, features.shape[1]
     return Factors(
-        "coupling",
-        f"{instances} x {terms} by {terms} x {pixel_count}",
-        2 * instances * terms * pixel_count,
-        torch.addmm,
-        (offset, coefficients, features),
+        name="coupling",
+        shape=f"{instances} x {terms} by {terms} x {pixel_count}",
+        operations=2 * instances * terms * pixel_count,
+        multiply=torch.addmm,
+        factors=(offset, coefficients, features),
     )
 
 
@@ -194,9 +201,9 @@ def border_tiles(stage: MaskStage) -> Factors:
     ]
     (lines, high), (across, wide) = rows.weights.shape[1:], columns.weights.shape[1:]
     return Factors(
-        "border tiles",
-        f"{len(tiles)} times {lines} x {high} by {high} x {wide} by {wide} x {across}",
-        2 * len(tiles) * across * high * (wide + lines),
-        lambda left, middle, right: left @ (middle @ right.mT),
-        (rows.weights[row], read.double(), columns.weights[column]),
+        name="border tiles",
+        shape=f"{len(tiles)} times {lines} x {high} by {high} x {wide} by {wide} x {across}",
+        operations=2 * len(tiles) * across * high * (wide + lines),
+        multiply=lambda left, middle, right: left @ (middle @ right.mT),
+        factors=(rows.weights[row], read.double(), columns.weights[column]),
     )

@@ -12,12 +12,13 @@ from ..functional.dense_masks import MaskRecipe
 from .clocks import clock_for, milliseconds
 from .detectors import DetectorSpec, ImageSpec, check_instances, prepare
 from .inference_memory import memory_of
+from .machine import Device
 from .mask_stage import FLOOR, MaskStage, make_and_read, mask_peak, mask_stages, write_output
 from .peak_memory import free_memory, peak_of
 from .products import measure_ceilings, measure_products
 from .report_scale import COND_INST, EMBED_MASK, FCOS, Detector, Scale
 from .side_by_side import Measured
-from .stages import STAGES, Subject, mask_share, time_once
+from .stages import STAGE_NAMES, StageTimes, Subject, mask_share, time_once
 from .synchronisations import count_synchronisations
 from .training_steps import Trainer, TrainingSpec, training_seconds
 from .turns import Attempts, NotMeasured, take_turns
@@ -58,12 +59,12 @@ class Setup:
     """What all parts measure on.
 
     Args:
-        device: 'cpu' or 'cuda'.
+        device: that is measured on.
         scale: of everything.
         detectors: in the tables' order.
     """
 
-    device: str
+    device: Device
     scale: Scale
     detectors: tuple[Detector, ...]
 
@@ -74,7 +75,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Part:
+class ReportPart:
     """A part of the report.
 
     Args:
@@ -249,13 +250,11 @@ def _infer(
     return figures
 
 
-def _stage_times(subject: Subject) -> dict[str, float]:
+def _stage_times(subject: Subject) -> StageTimes:
     return time_once(subject)[0]
 
 
-def _inference_figures(
-    subject: Subject, runs: list[dict[str, float]], setup: Setup
-) -> InferenceFigures:
+def _inference_figures(subject: Subject, runs: list[StageTimes], setup: Setup) -> InferenceFigures:
     memory = synchronisations = None
     if setup.on_gpu:
         memory = memory_of(subject)
@@ -265,10 +264,10 @@ def _inference_figures(
     images = len(subject.data["data_samples"])
     measured = Measured(
         subject.name,
-        runs,
-        images * setup.scale.instances,
-        mask_share(subject),
-        sum(parameter.numel() for parameter in subject.model.parameters()),
+        runs=runs,
+        instances=images * setup.scale.instances,
+        mask_share=mask_share(subject),
+        parameters=sum(parameter.numel() for parameter in subject.model.parameters()),
         memory=memory,
     )
     return InferenceFigures(measured, synchronisations)
@@ -281,7 +280,9 @@ def inference_table(
     scale, batch = setup.scale, setup.scale.batches[mode.batch]
     totals = {each.measured.name: each.measured.total().p50 for each in figures}
     stages = [
-        stage for stage in STAGES if any(each.measured.stage(stage).maximum > 0 for each in figures)
+        stage
+        for stage in STAGE_NAMES
+        if any(each.measured.stage(stage).maximum > 0 for each in figures)
     ]
     rows = []
     for each in figures:
@@ -355,8 +356,14 @@ def _timed(run: Callable[[], object], setup: Setup) -> Callable[[], float]:
 
 def _mask_stage(setup: Setup, area: float) -> MaskStage:
     scale = setup.scale
-    recipe = MaskRecipe(0.5)
-    return MaskStage(scale.instances, area, scale.size, scale.size, recipe, setup.device)
+    return MaskStage(
+        instances=scale.instances,
+        area=area,
+        img_shape=scale.size,
+        size=scale.size,
+        recipe=MaskRecipe(0.5),
+        device=setup.device,
+    )
 
 
 def _options(detector: Detector, scale: Scale) -> dict[str, Any]:
@@ -392,11 +399,11 @@ def _of_runs(scale: Scale, in_turns: bool = True) -> str:
     return f"median (lowest to highest) of {scale.runs} runs after {scale.warmup}, {how}"
 
 
-def _inference_part(mode: InferenceMode) -> Part:
+def _inference_part(mode: InferenceMode) -> ReportPart:
     how = "mixed precision (autocast)" if mode.amp else "float32"
     images = "several images at once" if mode.batch else "one image"
     title = f"Inference, {images}, {how}{', torch.compile' if mode.compile else ''}"
-    return Part(title, partial(measure_inference, mode=mode))
+    return ReportPart(title, partial(measure_inference, mode=mode))
 
 
 INFERENCE_PARTS = {
@@ -409,11 +416,11 @@ INFERENCE_PARTS = {
 }
 
 PARTS = {
-    "ceilings": Part("What the machine can do", measure_machine),
-    "float64": Part("What float64 costs EmbedMask", measure_float64),
-    "masks": Part("The mask stage alone", measure_masks),
-    "training": Part("Training, float32", partial(measure_training, amp=False)),
-    "training-amp": Part("Training, mixed precision", partial(measure_training, amp=True)),
+    "ceilings": ReportPart("What the machine can do", measure_machine),
+    "float64": ReportPart("What float64 costs EmbedMask", measure_float64),
+    "masks": ReportPart("The mask stage alone", measure_masks),
+    "training": ReportPart("Training, float32", partial(measure_training, amp=False)),
+    "training-amp": ReportPart("Training, mixed precision", partial(measure_training, amp=True)),
     **{name: _inference_part(mode) for name, mode in INFERENCE_PARTS.items()},
 }
 """By name, in the order in which they are measured: what takes long comes last."""

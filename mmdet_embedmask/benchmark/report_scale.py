@@ -40,7 +40,7 @@ SMALL_CSPNEXT = {
 
 
 def detectors(configs: Path) -> tuple[Detector, ...]:
-    """Those of docs/benchmark.md, FCOS first: the others are told as multiples of it.
+    """The detectors of docs/benchmark.md. FCOS is first: the others are given as multiples of it.
 
     Args:
         configs: the folder of EmbedMask's.
@@ -77,7 +77,7 @@ def detectors(configs: Path) -> tuple[Detector, ...]:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scale:
     """How large everything is, and how often it is measured.
 
@@ -85,7 +85,7 @@ class Scale:
         size: (height, width) of images and of their masks.
         instances: that every detector finds in every image.
         batches: images at once.
-        prior_margin: of EmbedMask, so that the plain one's untrained masks are of a usual size.
+        prior_margin: of EmbedMask, so that untrained masks of the plain one have a usual size.
         areas: of the objects of the mask stage alone, as parts of the image.
         runs: measured runs of everything but training.
         warmup: runs before them.

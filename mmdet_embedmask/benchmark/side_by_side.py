@@ -1,7 +1,7 @@
 """What a benchmark has measured, as table, JSON and plot."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 
 from ..tables import markdown_table
 from .inference_memory import InferenceMemory
-from .stages import STAGES
+from .stages import STAGE_NAMES, StageName, StageTimes
 
 GIGA = 1e9
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Milliseconds over all runs."""
+    """Milliseconds over all runs: median, 95th percentile, lowest and highest."""
 
     p50: float
     p95: float
@@ -32,7 +32,7 @@ class Measured:
 
     Args:
         name: of the detector.
-        runs: milliseconds of every run, by stage.
+        runs: the times of every run.
         instances: of all images of one run.
         mask_share: mean part of the image that a mask covers; None: it was not looked at.
         parameters: of the whole detector.
@@ -41,15 +41,16 @@ class Measured:
     """
 
     name: str
-    runs: Sequence[dict[str, float]]
+    _: KW_ONLY
+    runs: Sequence[StageTimes]
     instances: int
     mask_share: float | None
     parameters: int
     flops: int | None = None
     memory: InferenceMemory | None = None
 
-    def stage(self, name: str) -> Spread:
-        """Spread of one of STAGES."""
+    def stage(self, name: StageName) -> Spread:
+        """Spread of one stage."""
         return _spread([run[name] for run in self.runs])
 
     def total(self) -> Spread:
@@ -60,7 +61,7 @@ class Measured:
         """What `json` can write; times in milliseconds, memory in bytes."""
         return asdict(self) | dict(
             total_ms=asdict(self.total()),
-            stages_ms={name: asdict(self.stage(name)) for name in STAGES},
+            stages_ms={name: asdict(self.stage(name)) for name in STAGE_NAMES},
         )
 
 
@@ -74,7 +75,7 @@ def comparison_table(measured: Sequence[Measured]) -> str:
     Median (lowest to highest) of the whole, its ratio to the first detector's, medians of the
     stages, memory of the network alone and of the whole, parameters and FLOPs.
     """
-    stages = [name for name in STAGES if any(m.stage(name).maximum > 0 for m in measured)]
+    stages = [name for name in STAGE_NAMES if any(m.stage(name).maximum > 0 for m in measured)]
     header = ["detector", "whole (ms)", "p95", "ratio", *stages]
     header += ["memory, network (MB)", "whole (MB)", "parameters (M)", "GFLOPs"]
     first = measured[0].total().p50
@@ -103,7 +104,7 @@ def comparison_figure(measured: Sequence[Measured]) -> Figure:
     axes = figure.add_subplot()
     names = [m.name for m in measured]
     left = np.zeros(len(measured))
-    for stage in STAGES:
+    for stage in STAGE_NAMES:
         widths = np.array([m.stage(stage).p50 for m in measured])
         if widths.any():
             axes.barh(names, widths, left=left, label=stage)

@@ -2,26 +2,31 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
-from functools import wraps
-from typing import Any, Protocol
+from dataclasses import KW_ONLY, dataclass, field
+from functools import partial, wraps
+from typing import Any, Literal, Protocol, get_args
 
 import torch
 from mmdet.structures import SampleList
 from mmdet.structures.mask import encode_mask_results
 from mmengine.model import BaseModel
-from tqdm import trange
 
 from .clocks import Clock
+from .turns import take_turns
 
-STAGES = ("backbone", "neck", "heads", "boxes", "mask head", "masks", "encoding", "rest")
-"""'heads' predict classes and boxes (of Mask R-CNN the second stage too), 'boxes' decodes and
-suppresses, 'mask head' is the network of the masks, 'masks' brings them to the original size and
-reads bitmaps once (see `read_masks`), 'encoding' are COCO's run lengths where they are asked for
-and not made by 'masks', 'rest' all else. RTMDet-Ins suppresses boxes in 'masks', SOLOv2 has no
-boxes."""
+StageName = Literal["backbone", "neck", "heads", "boxes", "mask head", "masks", "encoding", "rest"]
+"""'heads' predicts classes and boxes (of Mask R-CNN the second stage too). 'boxes' decodes and
+suppresses. 'mask head' is the network of the masks. 'masks' brings them to the original size and
+reads bitmaps once (see `read_masks`). 'encoding' makes COCO's run lengths where they are asked for
+and 'masks' has not made them. 'rest' is all else. RTMDet-Ins suppresses boxes in 'masks'; SOLOv2
+has no boxes."""
 
-TIMED_METHODS = (
+STAGE_NAMES: tuple[StageName, ...] = get_args(StageName)
+
+StageTimes = dict[StageName, float]
+"""Milliseconds of each of STAGE_NAMES."""
+
+TIMED_METHODS: tuple[tuple[str, str, StageName], ...] = (
     ("backbone", "forward", "backbone"),
     ("neck", "forward", "neck"),
     ("rpn_head", "forward", "heads"),
@@ -37,7 +42,7 @@ TIMED_METHODS = (
     ("mask_head", "forward", "mask head"),
     ("mask_head", "predict_by_feat", "masks"),
 )
-"""Module and method of MMDetection's detectors, and the stage that it is."""
+"""Modules and methods of MMDetection's detectors, and the stage that each is."""
 
 
 def read_masks(masks: Any) -> None:
@@ -54,7 +59,7 @@ def read_masks(masks: Any) -> None:
 class StageWatch(Protocol):
     """Is told when a stage begins and ends."""
 
-    def stage(self, name: str) -> AbstractContextManager[None]:
+    def stage(self, name: StageName) -> AbstractContextManager[None]:
         """Entered around what belongs to the stage."""
 
 
@@ -67,11 +72,11 @@ class StageClock:
     """
 
     clock: Clock
-    _running: list[str] = field(default_factory=lambda: ["rest"])
-    _labels: list[str] = field(default_factory=list)
+    _running: list[StageName] = field(default_factory=lambda: ["rest"])
+    _labels: list[StageName] = field(default_factory=list)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def stage(self, name: StageName) -> Iterator[None]:
         """Time what happens inside as this stage."""
         self._switch()
         self._running.append(name)
@@ -89,10 +94,10 @@ class StageClock:
         """Begin the run."""
         self.clock.mark()
 
-    def stop(self) -> dict[str, float]:
-        """End it: milliseconds of each of STAGES."""
+    def stop(self) -> StageTimes:
+        """End it, and tell its times."""
         self._switch()
-        times = dict.fromkeys(STAGES, 0.0)
+        times: StageTimes = dict.fromkeys(STAGE_NAMES, 0.0)
         for name, milliseconds in zip(self._labels, self.clock.intervals(), strict=True):
             times[name] += milliseconds
         return times
@@ -137,7 +142,7 @@ def _is_within_compiled(model: BaseModel, path: str, method: str) -> bool:
     )
 
 
-def _watched(method: Callable[..., Any], stage: str, watch: StageWatch) -> Callable[..., Any]:
+def _watched(method: Callable[..., Any], stage: StageName, watch: StageWatch) -> Callable[..., Any]:
     @wraps(method)
     def watched(*args: Any, **kwargs: Any) -> Any:
         with watch.stage(stage):
@@ -164,6 +169,7 @@ class Subject:
     model: BaseModel
     data: dict[str, Any]
     clock: Clock
+    _: KW_ONLY
     amp: bool = False
     run_lengths: bool = False
     score_thr: float | None = None
@@ -173,7 +179,7 @@ class Subject:
         """Predict once; bitmaps are read, or encoded if run lengths are wanted.
 
         Args:
-            watch: is told of either.
+            watch: is told when either begins and ends.
         """
         inputs, samples = self.data["inputs"], self.data["data_samples"]
         with torch.autocast(inputs.device.type, enabled=self.amp):
@@ -182,7 +188,7 @@ class Subject:
             masks = sample.pred_instances.get("masks")
             if not torch.is_tensor(masks):
                 continue
-            name = "encoding" if self.run_lengths else "masks"
+            name: StageName = "encoding" if self.run_lengths else "masks"
             with nullcontext() if watch is None else watch.stage(name):
                 if self.run_lengths:
                     sample.pred_instances.masks = encode_mask_results(masks.cpu().numpy())
@@ -199,8 +205,8 @@ def mask_share(subject: Subject) -> float | None:
     return int(masks.count_nonzero()) / masks.numel()
 
 
-def time_once(subject: Subject) -> tuple[dict[str, float], SampleList]:
-    """Milliseconds of each of STAGES in one prediction, and the prediction."""
+def time_once(subject: Subject) -> tuple[StageTimes, SampleList]:
+    """The times of one prediction, and the prediction."""
     clock = StageClock(subject.clock)
     with watched_methods(subject.model, clock):
         clock.start()
@@ -210,8 +216,8 @@ def time_once(subject: Subject) -> tuple[dict[str, float], SampleList]:
 
 def time_stages(
     subjects: Sequence[Subject], runs: int, warmup: int
-) -> list[tuple[list[dict[str, float]], int]]:
-    """Time detectors in turns (A B A B ...), so that a drift of the machine hits all alike.
+) -> list[tuple[list[StageTimes], int]]:
+    """Time detectors in turns: see `take_turns`.
 
     Args:
         subjects: the detectors, each with its image.
@@ -224,15 +230,11 @@ def time_stages(
     Raises:
         ValueError: if there are too few runs.
     """
-    if runs < 1 or warmup < 0:
-        raise ValueError(f"runs={runs} and warmup={warmup}: take at least 1 and 0")
-    times: list[list[dict[str, float]]] = [[] for _ in subjects]
-    instances = [0] * len(subjects)
-    for turn in trange(warmup + runs, unit="turn", disable=None):
-        for index, subject in enumerate(subjects):
-            stages, samples = time_once(subject)
-            instances[index] = sum(len(sample.pred_instances) for sample in samples)
-            del samples
-            if turn >= warmup:
-                times[index].append(stages)
-    return list(zip(times, instances, strict=True))
+    steps = {str(index): partial(_time_and_count, each) for index, each in enumerate(subjects)}
+    turns = take_turns(steps, runs, warmup).values()
+    return [([times for times, _ in results], results[-1][1]) for results in turns]
+
+
+def _time_and_count(subject: Subject) -> tuple[StageTimes, int]:
+    times, samples = time_once(subject)
+    return times, sum(len(sample.pred_instances) for sample in samples)

@@ -20,6 +20,7 @@ from torch import nn
 from ..loading import quiet_logger
 from .clocks import Clock, clock_for, milliseconds
 from .detectors import load_detector_config
+from .machine import Device
 from .peak_memory import in_new_process, peak_of, with_threads
 from .turns import take_turns
 
@@ -85,14 +86,14 @@ class TrainingSpec:
     Args:
         config: a file, or 'mmdet::' and a config of MMDetection.
         cfg_options: settings that replace the config's.
-        device: 'cpu' or 'cuda'.
+        device: that it runs on.
         amp: in mixed precision: on a GPU by MMEngine's AmpOptimWrapper, whose gradients are those
             of a scaled loss, on the CPU in bfloat16, which needs no scaling.
     """
 
     config: str
     cfg_options: dict[str, Any] = field(default_factory=dict)
-    device: str = "cpu"
+    device: Device = "cpu"
     amp: bool = False
 
 

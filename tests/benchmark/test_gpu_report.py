@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 
 from mmdet_embedmask.benchmark import gpu_report
-from mmdet_embedmask.benchmark.gpu_report import WHOLE_PART, Report
-from mmdet_embedmask.benchmark.report_parts import Part, PartResult, Setup, Table
+from mmdet_embedmask.benchmark.gpu_report import WHOLE_PART, Report, summary_of
+from mmdet_embedmask.benchmark.mask_stage import FLOOR
+from mmdet_embedmask.benchmark.report_parts import PartResult, ReportPart, Setup, Table
 from mmdet_embedmask.benchmark.report_scale import FULL, SMALL, SMALL_IN_WORDS
 from mmdet_embedmask.benchmark.turns import NotMeasured
 
@@ -23,7 +24,7 @@ class FakeParts:
         self.missing = {"first": [], "second": []}
         self.errors = {}
         self.parts = {
-            name: Part(f"The {name}", lambda setup, name=name: self.measure(setup, name))
+            name: ReportPart(f"The {name}", lambda setup, name=name: self.measure(setup, name))
             for name in self.missing
         }
 
@@ -197,3 +198,45 @@ def test_the_words_about_small_ones_are_true():
         f"{SMALL.runs} runs after {SMALL.warmup} instead of {FULL.runs} after {FULL.warmup}",
     ):
         assert word in SMALL_IN_WORDS
+
+
+def inference(**times):
+    return PartResult(
+        [],
+        [
+            dict(name=name.replace("_", " "), total_ms=dict(p50=time), synchronisations=int(time))
+            for name, time in times.items()
+        ],
+    )
+
+
+def test_the_summary_tells_ratios_and_aims():
+    masks = [
+        dict(name=FLOOR, area=0.04, times_ms=[0.1, 0.3, 0.2]),
+        dict(name="EmbedMask", area=0.04, times_ms=[0.6, 0.5]),
+        dict(name="CondInst", area=0.04, times_ms=[2.0]),
+    ]
+    training = [dict(name=name, seconds=[s]) for name, s in (("EmbedMask", 0.2), ("CondInst", 0.4))]
+    table = summary_of(
+        {
+            "inference": inference(FCOS=20.0, EmbedMask=23.0, EmbedMask_fused=22.0, CondInst=30.0),
+            "batch": inference(EmbedMask=23.0),
+            "masks": PartResult([], masks),
+            "training": PartResult([], training),
+        }
+    )
+    assert table.header == ["", "EmbedMask", "EmbedMask fused", "CondInst", "aim of EmbedMask"]
+    assert table.rows == [
+        ["Inference, one image, float32, of FCOS", "1.15", "1.10", "1.50", "at most 1.15"],
+        ["Inference, several images at once, float32, of FCOS", "", "", "", ""],
+        ["Waits of the host, one image", "23", "22", "30", ""],
+        ["Mask stage beyond writing, objects of 4% (ms)", "0.35", "", "1.80", "at most 0.5"],
+        ["Training, float32, of CondInst", "0.50", "", "1.00", ""],
+    ]
+
+
+def test_the_summary_leaves_out_what_was_not_measured():
+    assert summary_of({}).rows == []
+    assert summary_of({"masks": PartResult([], None), "training": PartResult([], None)}).rows == [
+        ["Training, float32, of CondInst", "", "", "", ""]
+    ]

@@ -18,12 +18,16 @@ from mmdet_embedmask.functional.dense_masks import MaskRecipe
 # Of pycocotools, about its own arrays.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-STAGE = MaskStage(6, 0.05, (160, 200), (200, 320), MaskRecipe(0.5))
+STAGE = MaskStage(
+    instances=6, area=0.05, img_shape=(160, 200), size=(200, 320), recipe=MaskRecipe(0.5)
+)
 
 
 @pytest.mark.parametrize("area", [0.03, 0.1])
 def test_objects_have_the_area_that_was_asked_for(area):
-    stage = MaskStage(40, area, (320, 400), (320, 400), MaskRecipe(0.5))
+    stage = MaskStage(
+        instances=40, area=area, img_shape=(320, 400), size=(320, 400), recipe=MaskRecipe(0.5)
+    )
     masks = mask_stages(stage)["EmbedMask"]()
     # The largest lie wholly inside the image.
     assert float(masks.float().mean(dim=(1, 2)).quantile(0.9)) == pytest.approx(area, rel=0.1)

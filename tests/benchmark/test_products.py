@@ -17,7 +17,9 @@ from mmdet_embedmask.functional.dense_masks import MaskRecipe
 from mmdet_embedmask.functional.mask_prediction import predict_masks
 from mmdet_embedmask.functional.mask_tiles import TILE, border_masks
 
-STAGE = MaskStage(5, 0.06, (150, 200), (180, 230), MaskRecipe(0.5))
+STAGE = MaskStage(
+    instances=5, area=0.06, img_shape=(150, 200), size=(180, 230), recipe=MaskRecipe(0.5)
+)
 
 
 def test_the_product_of_coupling_gives_its_distances():
@@ -71,7 +73,9 @@ def test_both_are_timed_in_both_types_without_tf32(monkeypatch):
 
 @pytest.mark.parametrize("options", [dict(upsample="embedding"), dict(crop_to_box=True)])
 def test_a_recipe_that_couples_elsewhere_is_refused(options):
-    stage = MaskStage(2, 0.1, (64, 64), (64, 64), MaskRecipe(0.5, **options))
+    stage = MaskStage(
+        instances=2, area=0.1, img_shape=(64, 64), size=(64, 64), recipe=MaskRecipe(0.5, **options)
+    )
     with pytest.raises(ValueError, match="couples at the mask stride: take upsample='probability'"):
         border_tiles(stage)
 

@@ -29,7 +29,7 @@ from mmdet_embedmask.benchmark.report_parts import (
 )
 from mmdet_embedmask.benchmark.report_scale import FULL, SMALL, Detector, detectors
 from mmdet_embedmask.benchmark.side_by_side import Measured
-from mmdet_embedmask.benchmark.stages import STAGES
+from mmdet_embedmask.benchmark.stages import STAGE_NAMES
 from mmdet_embedmask.benchmark.training_steps import TrainingBatch
 from mmdet_embedmask.benchmark.turns import NotMeasured
 from mmdet_embedmask.compat.mmcv_ops import install_mmcv_ops
@@ -64,13 +64,15 @@ def on_a_gpu(setup, monkeypatch):
 
 
 def times(**stages):
-    return dict.fromkeys(STAGES, 0.0) | stages
+    return dict.fromkeys(STAGE_NAMES, 0.0) | stages
 
 
 def test_a_row_of_inference():
     def measured(name, factor, share, memory):
         runs = [times(backbone=n * factor, masks=2 * factor) for n in (4, 6, 5)]
-        return Measured(name, runs, 200, share, 10**6, memory=memory)
+        return Measured(
+            name, runs=runs, instances=200, mask_share=share, parameters=10**6, memory=memory
+        )
 
     memory = InferenceMemory(network=250 * 10**6, whole=512 * 10**6)
     figures = [
@@ -178,7 +180,9 @@ def test_memory_and_waits_are_told_of_a_gpu(setup, monkeypatch):
     )
     runs = [times(neck=3.0)]
     figures = report_parts._inference_figures(subject, runs, replace(setup, device="cuda"))
-    expected = Measured("x", runs, 6, 0.5, 10, memory=InferenceMemory(1, 2))
+    expected = Measured(
+        "x", runs=runs, instances=6, mask_share=0.5, parameters=10, memory=InferenceMemory(1, 2)
+    )
     assert figures == InferenceFigures(expected, 12)
     figures = report_parts._inference_figures(subject, runs, setup)
     assert figures == InferenceFigures(replace(expected, memory=None), None)
@@ -315,7 +319,9 @@ def test_a_table_of_ceilings(setup, monkeypatch):
 
 
 def test_float64_is_told_as_a_share_of_the_mask_stage(setup, monkeypatch):
-    product = Product("coupling", "3 x 32 by 32 x 96", 100, float64_ms=1.5, float32_ms=0.25)
+    product = Product(
+        name="coupling", shape="3 x 32 by 32 x 96", operations=100, float64_ms=1.5, float32_ms=0.25
+    )
     monkeypatch.setattr(report_parts, "measure_products", lambda stage: [product])
     monkeypatch.setattr(report_parts, "milliseconds", lambda run, clock: 6.0)
     result = measure_float64(setup)

@@ -7,20 +7,26 @@ from mmdet_embedmask.benchmark.side_by_side import (
     comparison_figure,
     comparison_table,
 )
-from mmdet_embedmask.benchmark.stages import STAGES
+from mmdet_embedmask.benchmark.stages import STAGE_NAMES
 
 
 def run(**stages):
-    return dict.fromkeys(STAGES, 0.0) | stages
+    return dict.fromkeys(STAGE_NAMES, 0.0) | stages
 
 
-FCOS = Measured("fcos", [run(backbone=10.0, rest=t) for t in (0.0, 2.0, 1.0)], 3, None, 32_300_000)
+FCOS = Measured(
+    "fcos",
+    runs=[run(backbone=10.0, rest=t) for t in (0.0, 2.0, 1.0)],
+    instances=3,
+    mask_share=None,
+    parameters=32_300_000,
+)
 OURS = Measured(
     "ours",
-    [run(backbone=10.0, masks=m) for m in (4.0, 2.0, 9.0)],
-    3,
-    0.25,
-    34_800_000,
+    runs=[run(backbone=10.0, masks=m) for m in (4.0, 2.0, 9.0)],
+    instances=3,
+    mask_share=0.25,
+    parameters=34_800_000,
     flops=504_000_000_000,
     memory=InferenceMemory(100_000_000, 120_000_000),
 )

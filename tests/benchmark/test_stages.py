@@ -14,7 +14,7 @@ from mmdet_embedmask.benchmark import stages
 from mmdet_embedmask.benchmark.clocks import WallClock, clock_for
 from mmdet_embedmask.benchmark.detectors import DetectorSpec, ImageSpec, prepare
 from mmdet_embedmask.benchmark.stages import (
-    STAGES,
+    STAGE_NAMES,
     StageClock,
     Subject,
     mask_share,
@@ -61,9 +61,9 @@ def test_timing_changes_nothing_of_the_prediction(amp):
         for key in ("bboxes", "scores", "labels", "masks"):
             assert torch.equal(sample.pred_instances[key], found[key]), key
         assert 0.01 < found.masks.float().mean() < 0.5
-    assert tuple(times) == STAGES
+    assert tuple(times) == STAGE_NAMES
     ran = {name for name, milliseconds in times.items() if milliseconds > 0}
-    assert ran == set(STAGES) - {"encoding"}
+    assert ran == set(STAGE_NAMES) - {"encoding"}
     # Nothing of the clock is left behind.
     assert not [m for m in subject.model.modules() if "forward" in vars(m)]
 

@@ -45,7 +45,9 @@ from mmdet_embedmask.benchmark.training_steps import (
 )
 from mmdet_embedmask.functional.dense_masks import MaskRecipe
 
-STAGE = MaskStage(6, 0.05, (160, 200), (200, 320), MaskRecipe(0.5))
+STAGE = MaskStage(
+    instances=6, area=0.05, img_shape=(160, 200), size=(200, 320), recipe=MaskRecipe(0.5)
+)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from tool_module import TOOLS, load_tool
 
 from mmdet_embedmask.benchmark import gpu_report
-from mmdet_embedmask.benchmark.report_parts import PARTS, Part, PartResult, Table
+from mmdet_embedmask.benchmark.report_parts import PARTS, PartResult, ReportPart, Table
 from mmdet_embedmask.benchmark.turns import NotMeasured
 
 
@@ -25,7 +25,7 @@ def parts(monkeypatch):
     short = Table("In short.", ["", "EmbedMask"], [["parts", "2"]])
     monkeypatch.setattr(gpu_report, "summary", lambda results: short)
     for name in PARTS:
-        monkeypatch.setitem(PARTS, name, Part(f"Part {name}", measure(name)))
+        monkeypatch.setitem(PARTS, name, ReportPart(f"ReportPart {name}", measure(name)))
     return missing
 
 
