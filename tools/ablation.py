@@ -26,8 +26,8 @@ from mmdet_embedmask.benchmark.training_runs import (
 )
 from mmdet_embedmask.files import write_bytes, write_json
 
-TOOLS = Path(__file__).resolve().parent
-CONFIGS = TOOLS.parent / "configs" / "embedmask"
+_TOOLS = Path(__file__).resolve().parent
+_CONFIGS = _TOOLS.parent / "configs" / "embedmask"
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -39,16 +39,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--rows",
         type=Path,
         nargs="+",
-        default=sorted(CONFIGS.glob("ablations/*.py")),
+        default=sorted(_CONFIGS.glob("ablations/*.py")),
         help="configs of the rows (those of configs/embedmask/ablations)",
     )
     parser.add_argument(
         "--base",
         type=Path,
-        default=CONFIGS / "embedmask_r50_fpn_1x_coco.py",
+        default=_CONFIGS / "embedmask_r50_fpn_1x_coco.py",
         help="config that the rows differ from (%(default)s)",
     )
-    parser.add_argument("--metafile", type=Path, default=CONFIGS / "metafile.yml")
+    parser.add_argument("--metafile", type=Path, default=_CONFIGS / "metafile.yml")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--table-only", action="store_true", help="train nothing")
     parser.add_argument("--cfg-options", nargs="+", default=[], help="key=value ..., for every run")
@@ -66,10 +66,10 @@ def run_options(args: argparse.Namespace, row: AblationRow, seed: int) -> list[s
     return [str(args.config), f"randomness.seed={seed}", *args.cfg_options, *settings]
 
 
-def train(options: Sequence[str], work_dir: Path) -> dict[str, float]:
+def train_row(options: Sequence[str], work_dir: Path) -> dict[str, float]:
     """Train one row with one seed."""
     config, *settings = options
-    command = [sys.executable, str(TOOLS / "train.py"), config, "--work-dir", str(work_dir)]
+    command = [sys.executable, str(_TOOLS / "train.py"), config, "--work-dir", str(work_dir)]
     run_training([*command, "--cfg-options", *settings], work_dir)
     return final_metrics(work_dir)
 
@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             metrics = finished_run(work_dir, options)
             if metrics is None and not args.table_only:
-                metrics = train(options, work_dir)
+                metrics = train_row(options, work_dir)
                 write_finished(work_dir, options, metrics)
         except ValueError as error:
             raise SystemExit(str(error)) from error

@@ -30,7 +30,7 @@ from mmdet_embedmask.benchmark.training_runs import finished_run, run_training, 
 from mmdet_embedmask.files import write_bytes, write_json
 from mmdet_embedmask.loading import load_config
 
-TOOLS = Path(__file__).resolve().parent
+_TOOLS = Path(__file__).resolve().parent
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -87,11 +87,11 @@ def read_configs(args: argparse.Namespace) -> dict[str, Config]:
     return configs
 
 
-def train(config: Config, work_dir: Path) -> dict[str, float]:
+def train_detector(config: Config, work_dir: Path) -> dict[str, float]:
     """Train one detector with one seed."""
     path = work_dir / "config.py"
     write_bytes(path, config.pretty_text.encode())
-    command = [sys.executable, str(TOOLS / "train.py"), str(path), "--work-dir", str(work_dir)]
+    command = [sys.executable, str(_TOOLS / "train.py"), str(path), "--work-dir", str(work_dir)]
     return read_result(work_dir, run_training(command, work_dir))
 
 
@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             options = config.pretty_text.splitlines()
             metrics = finished_run(work_dir, options)
             if metrics is None and not args.table_only:
-                metrics = train(config, work_dir)
+                metrics = train_detector(config, work_dir)
                 write_finished(work_dir, options, metrics)
             if metrics is not None:
                 results[name].append(metrics)

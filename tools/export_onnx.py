@@ -30,7 +30,7 @@ from mmdet_embedmask.inputs.images import ImageSource, config_class_names, open_
 from mmdet_embedmask.loading import build_detector, checkpoint_config, load_config
 
 
-def make_parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = cli.tool_parser(__doc__)
     parser.add_argument("checkpoint", type=Path)
@@ -100,7 +100,7 @@ def verify(model: Any, content: bytes, sources: Sequence[ImageSource]) -> Agreem
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Export, verify and write."""
-    parser = make_parser()
+    parser = _make_parser()
     args = parser.parse_args(argv)
     config = read_config(parser, args)
     sources = open_all(parser, config, args.verify)

@@ -20,7 +20,7 @@ from mmdet_embedmask.benchmark.machine import add_device_option, describe_machin
 from mmdet_embedmask.benchmark.report_parts import PARTS, Setup
 from mmdet_embedmask.benchmark.report_scale import FULL, SMALL, detectors
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "embedmask"
+_CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "embedmask"
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     warnings.filterwarnings("ignore", "pkg_resources is deprecated")
     if args.small:  # Several threads that share their cores with others wait for each other.
         torch.set_num_threads(1)
-    setup = Setup(args.device, SMALL if args.small else FULL, detectors(CONFIGS))
+    setup = Setup(args.device, SMALL if args.small else FULL, detectors(_CONFIGS))
     report = Report(args.out, setup, describe_machine(args.device))
     try:
         report.resume()

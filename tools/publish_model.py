@@ -21,7 +21,7 @@ from mmdet_embedmask.release.folder import ZooFacts, publish
 from mmdet_embedmask.release.verification import verify_release
 
 
-def make_parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = cli.tool_parser(__doc__)
     parser.add_argument("checkpoint", type=Path, nargs="?")
@@ -40,7 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Publish or verify, and say what was done."""
-    parser = make_parser()
+    parser = _make_parser()
     args = parser.parse_args(argv)
     if args.verify:
         try:

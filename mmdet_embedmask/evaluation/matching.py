@@ -71,7 +71,7 @@ def overlap(truth: Objects, prediction: Objects) -> Overlap:
 
 
 def mask_ious(
-    first: list[RunLengths], second: list[RunLengths], over_first: bool = False
+    first: list[RunLengths], second: list[RunLengths], *, over_first: bool = False
 ) -> Matrix:
     """Mask IoU of every pair; zero for two empty masks.
 

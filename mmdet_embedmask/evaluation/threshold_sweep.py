@@ -16,7 +16,7 @@ from ..functional.run_lengths import RunLengths
 from ..inspection import InspectedImage, inspect_batch
 
 FIGURES = ("mAP", "mAP_50", "mAP_75", "mAP_s", "mAP_m", "mAP_l")
-"""What CocoMetric says of masks, without its prefix 'coco/segm_'."""
+"""CocoMetric's figures of masks, without their prefix 'coco/segm_'."""
 
 METRIC_TYPES = ("CocoMetricByName", "CocoMetric")
 
@@ -53,7 +53,7 @@ def build_metrics(
             f"a threshold sweep needs test_evaluator=dict(type={METRIC_TYPES[0]!r}, ...), not "
             f"{evaluator}"
         )
-    # Whatever else the evaluator is set to: FIGURES are read by their plain names.
+    # Whatever else the evaluator sets: FIGURES are read by their plain names.
     plain = dict(metric="segm", metric_items=None, format_only=False, prefix=None)
     metric = METRICS.build(dict(evaluator) | plain)
     metric.dataset_meta = dataset_meta
@@ -90,14 +90,14 @@ def sweep_thresholds(
             for metric, masks in zip(metrics, masks_per_threshold(image, thresholds), strict=True):
                 metric.process({}, [_sample(image, masks)])
     results = [metric.evaluate(size=images) for metric in metrics]
-    # CocoMetric says nothing at all where there is no detection.
+    # CocoMetric gives no figure at all where there is no detection.
     return [{name: result.get(f"coco/segm_{name}", 0.0) for name in FIGURES} for result in results]
 
 
 def masks_per_threshold(
     image: InspectedImage, thresholds: Sequence[float]
 ) -> list[list[RunLengths]]:
-    """Masks of every detection as COCO's run lengths, for each threshold.
+    """Masks of all detections as COCO's run lengths, for each threshold.
 
     Args:
         image: K detections.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,10 @@ from .matching import FOUND_IOU, Objects, Overlap, match, matched_ious, mean_iou
 MOST = 0.5
 """More than this share of an area is most of it."""
 
-OUTCOMES = ("found", "split", "merged", "missed")
-"""Found by a prediction, or else in pieces, within a prediction of several instances, or neither.
-All but the first are lost."""
+Outcome = Literal["found", "split", "merged", "missed"]
+"""Of a true instance; all but the first are lost. `judge` says what each means."""
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,12 @@ class Verdict:
     """How the instances of one image fared.
 
     Args:
-        outcomes: (G,) one of OUTCOMES for every true instance.
+        outcomes: (G,) of every true instance.
         ious: (G,) its mask IoU with its prediction.
         extra: predictions that find no true instance.
     """
 
-    outcomes: tuple[str, ...]
+    outcomes: tuple[Outcome, ...]
     ious: tuple[float, ...]
     extra: int
 
@@ -43,7 +44,7 @@ class Verdict:
 
     def numbers(self) -> dict[str, Any]:
         """Everything, for a JSON file."""
-        counts = {name: self.outcomes.count(name) for name in OUTCOMES}
+        counts: dict[str, int] = {name: self.outcomes.count(name) for name in OUTCOMES}
         instances = len(self.outcomes)
         return (
             dict(instances=instances, lost=self.lost, **counts)
@@ -55,7 +56,7 @@ class Verdict:
 def judge(truth: Objects, prediction: Objects) -> Verdict:
     """Find out what happened to every true instance.
 
-    - found: a prediction of its own has a mask IoU of FOUND_IOU or more with it
+    - found: a prediction that no other instance takes has a mask IoU of FOUND_IOU or more with it
     - split: two or more predictions have most of their area inside it
     - merged: a prediction covers most of it, and most of another true instance
     - missed: none of these

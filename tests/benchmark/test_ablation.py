@@ -43,7 +43,7 @@ def test_rows_are_read_from_configs_and_metafile(tmp_path):
     ]
 
 
-def test_table_of_mean_and_spread():
+def test_the_table_tells_mean_and_spread_beside_the_papers_figures():
     rows = [AblationRow("base", {}, 34.8), AblationRow("d4", {"head.dim": 4}, None)]
     runs = [{"coco/bbox_mAP": b, "coco/segm_mAP": m} for b, m in ((0.5, 0.40), (0.6, 0.43))]
     lines = ablation_table(rows, {"base": runs}).splitlines()

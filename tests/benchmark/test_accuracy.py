@@ -93,7 +93,7 @@ def test_a_result_has_accuracy_time_and_memory(tmp_path):
     assert read_result(tmp_path, 7)["peak_memory_bytes"] == 2 * 2**20  # of the GPU
 
 
-def test_the_table():
+def test_the_table_tells_mean_and_spread_in_each_columns_unit():
     run = {"seconds_per_iteration": 0.25, "peak_memory_bytes": 2 * 10**9, "coco/segm_mAP": 0.6}
     results = dict(ours=[run | {"coco/bbox_mAP": b} for b in (0.4, 0.5)], solo=[run], other=[])
     lines = accuracy_table(results).splitlines()

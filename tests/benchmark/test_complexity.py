@@ -22,14 +22,14 @@ def complexity(model):
     return analyze("tiny", model, *SIZE)
 
 
-def test_the_pixel_head_counted_by_hand(complexity):
+def test_the_pixel_head_has_what_is_counted_by_hand(complexity):
     # One tower convolution of 16 channels, then 2 + 3 embedding channels; one position scale.
     tower, embedding = 3 * 3 * 16 * 16, 3 * 3 * 16 * 5
     assert complexity.flops["pixel head"] == CELLS * (tower + embedding) + 5 * CELLS * 16
     assert complexity.parameters["pixel head"] == (tower + 16) + (16 + 16) + (embedding + 5) + 1
 
 
-def test_the_whole_network_counted_by_hooks(model, complexity):
+def test_the_whole_network_has_what_hooks_count(model, complexity):
     counted = {nn.Conv2d: 0, nn.GroupNorm: 0}
 
     def count(module, _, output):

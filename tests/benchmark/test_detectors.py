@@ -49,7 +49,7 @@ def test_a_fixed_number_of_instances_needs_no_training(tiny, options):
     assert len(again.predict()[1].pred_instances) == 37
 
 
-def test_a_fixed_number_under_autocast_where_scores_are_equal_by_rounding(tiny):
+def test_a_fixed_number_is_kept_under_autocast_where_rounded_scores_are_equal(tiny):
     """The threshold is just below the lowest score in the type that has few digits."""
     spec = replace(tiny, instances=20, amp=True)
     subject = prepare(spec, ImageSpec((96, 96), number=2))
@@ -109,7 +109,7 @@ def test_the_prior_margin_sets_how_large_untrained_masks_are(tiny):
     assert areas[0] < 0.1 and areas[1] > 0.9
 
 
-def test_channels_last(tiny):
+def test_channels_last_changes_the_memory_format_alone(tiny):
     image = ImageSpec((64, 64))
     plain, other = prepare(tiny, image), prepare(replace(tiny, channels_last=True), image)
     assert other.data["inputs"].is_contiguous(memory_format=torch.channels_last)
@@ -117,7 +117,7 @@ def test_channels_last(tiny):
     torch.testing.assert_close(*outputs, rtol=1e-3, atol=1e-4)
 
 
-def test_a_config_of_mmdetection():
+def test_a_config_of_mmdetection_is_read_by_name():
     config = load_detector_config("mmdet::solov2/solov2_r50_fpn_1x_coco.py")
     assert config.model.type == "SOLOv2"
 
@@ -132,7 +132,7 @@ def test_building_leaves_the_config_alone_and_downloads_nothing():
     assert config.model == before
 
 
-def test_a_config_without_a_detector(tmp_path):
+def test_a_config_without_a_detector_is_refused(tmp_path):
     (tmp_path / "data.py").write_text("data_root = 'x'\n")
     with pytest.raises(ValueError, match="the model is of type None, not of a kind of BaseDet"):
         load_detector_config(tmp_path / "data.py")

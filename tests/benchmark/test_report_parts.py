@@ -67,7 +67,7 @@ def times(**stages):
     return dict.fromkeys(STAGE_NAMES, 0.0) | stages
 
 
-def test_a_row_of_inference():
+def test_a_row_of_inference_tells_times_by_image_memory_and_waits():
     def measured(name, factor, share, memory):
         runs = [times(backbone=n * factor, masks=2 * factor) for n in (4, 6, 5)]
         return Measured(
@@ -188,7 +188,7 @@ def test_memory_and_waits_are_told_of_a_gpu(setup, monkeypatch):
     assert figures == InferenceFigures(replace(expected, memory=None), None)
 
 
-def test_a_table_of_the_mask_stage(on_a_gpu, monkeypatch):
+def test_mask_stages_are_told_as_multiples_of_writing(on_a_gpu, monkeypatch):
     def fail():
         raise torch.cuda.OutOfMemoryError("no room")
 
@@ -268,7 +268,7 @@ def test_everything_lies_on_the_gpu(setup, pretended):
     assert training.tables[0].rows[0][3] == "0.00"
 
 
-def test_a_table_of_training(setup, on_a_gpu, monkeypatch):
+def test_training_is_told_as_multiples_of_condinst(setup, on_a_gpu, monkeypatch):
     class FakeTrainer:
         def __init__(self, spec, batch):
             assert (spec.device, spec.amp, batch) == ("cuda", True, SCALE.training)
@@ -296,7 +296,7 @@ def test_a_table_of_training(setup, on_a_gpu, monkeypatch):
 
 
 @pytest.mark.parametrize("amp", [False, True])
-def test_real_training_steps(setup, amp):
+def test_real_training_steps_are_timed(setup, amp):
     one = replace(setup, detectors=setup.detectors[:1])
     result = measure_training(one, amp)
     ((name, _, ratio, memory),) = result.tables[0].rows
@@ -305,7 +305,7 @@ def test_real_training_steps(setup, amp):
     assert len(result.figures[0]["seconds"]) == 2 and not result.not_measured
 
 
-def test_a_table_of_ceilings(setup, monkeypatch):
+def test_ceilings_are_told_in_units_a_second(setup, monkeypatch):
     found = Ceilings(copy=1.5e12, float32=40e12, float64=0.625e12)
     monkeypatch.setattr(report_parts, "measure_ceilings", lambda *given: found)
     result = measure_machine(setup)

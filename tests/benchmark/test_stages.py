@@ -257,7 +257,7 @@ def test_every_run_of_a_compiled_detector_is_compiled():
     assert 0 < counts[0] < counts[1] < counts[2]
 
 
-def test_how_much_of_the_image_a_mask_covers():
+def test_the_share_of_a_mask_is_its_mean_and_none_of_run_lengths():
     subject = subject_of(real_masks(), resized_batch())
     masks = subject.predict()[0].pred_instances.masks
     assert mask_share(subject) == pytest.approx(float(masks.float().mean()))
@@ -286,6 +286,6 @@ def test_detectors_run_in_turns_and_the_first_runs_do_not_count():
 
 
 @pytest.mark.parametrize(("runs", "warmup"), [(0, 1), (1, -1)])
-def test_too_few_runs(runs, warmup):
+def test_too_few_runs_are_refused(runs, warmup):
     with pytest.raises(ValueError, match=f"runs={runs} and warmup={warmup}: take at least"):
         time_stages([], runs, warmup)

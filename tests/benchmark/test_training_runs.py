@@ -58,7 +58,7 @@ def test_time_and_memory_of_the_iterations(tmp_path):
     assert gpu_memory(tmp_path) == 30 * 2**20
 
 
-def test_a_run_without_iterations_or_gpu(tmp_path):
+def test_a_run_without_iterations_is_refused_and_one_without_gpu_has_no_memory(tmp_path):
     assert gpu_memory(tmp_path) is None
     with pytest.raises(ValueError, match="no iteration was logged, set default_hooks.logger"):
         seconds_per_iteration(tmp_path)
@@ -103,7 +103,7 @@ def test_a_failed_run_names_its_output(tmp_path):
         run_training([sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "run")
 
 
-def test_mean_and_spread():
+def test_a_spread_is_told_of_several_values_alone():
     assert mean_and_spread([0.4, 0.5], scale=100) == "45.0 (40.0 to 50.0)"
     assert mean_and_spread([1.234], digits=2) == "1.23"
     assert mean_and_spread([]) == "none"

@@ -46,7 +46,7 @@ def test_without_attempts_an_error_is_raised():
 
 
 @pytest.mark.parametrize(("runs", "warmup"), [(0, 1), (1, -1)])
-def test_too_few_turns(runs, warmup):
+def test_too_few_turns_are_refused(runs, warmup):
     with pytest.raises(ValueError, match=f"runs={runs} and warmup={warmup}: take at least"):
         take_turns({}, runs, warmup)
 

@@ -5,7 +5,7 @@ from drawn import box_mask, objects
 from mmdet_embedmask.evaluation.matching import iou_text, match, matched_ious, mean_iou, overlap
 
 
-def test_overlap_by_hand():
+def test_overlap_is_what_is_counted_by_hand():
     # 20 x 20 and 20 x 10, of which 10 x 10 is shared: 100 / (400 + 200 - 100).
     truth, prediction = objects(box_mask(0, 0, 20, 20)), objects(box_mask(10, 0, 30, 10))
     result = overlap(truth, prediction)
@@ -21,7 +21,7 @@ def test_other_classes_do_not_overlap():
 
 
 @pytest.mark.parametrize(("truths", "predictions"), [(0, 2), (2, 0), (0, 0)])
-def test_nothing_to_overlap(truths, predictions):
+def test_nothing_overlaps_where_there_is_no_object(truths, predictions):
     mask = box_mask(0, 0, 9, 9)
     result = overlap(objects(*[mask] * truths), objects(*[mask] * predictions))
     assert result.iou.shape == result.of_truth.shape == (truths, predictions)
@@ -38,6 +38,6 @@ def test_the_best_pair_comes_first_and_each_prediction_serves_once():
     assert iou.max() == 0.8  # the argument is left alone
 
 
-def test_means_and_their_text():
+def test_a_mean_iou_without_instances_is_none():
     assert mean_iou(np.array([0.25, 0.75])) == 0.5 and mean_iou(np.zeros(0)) is None
     assert iou_text(0.5) == "mean IoU 0.500" and iou_text(None) == "no instances"

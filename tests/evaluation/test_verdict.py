@@ -25,7 +25,7 @@ BOTH = box_mask(0, 0, 90, 40)
         ([], [LEFT], (), 1),
     ],
 )
-def test_outcomes_by_hand(truth, prediction, outcomes, extra):
+def test_outcomes_are_what_is_judged_by_hand(truth, prediction, outcomes, extra):
     verdict = judge(objects(*truth), objects(*prediction, scored=True))
     assert verdict.outcomes == outcomes and verdict.extra == extra
     assert verdict.lost == len(outcomes) - outcomes.count("found")
@@ -36,7 +36,7 @@ def test_a_prediction_of_another_class_finds_nothing():
     assert verdict.outcomes == ("missed",) and verdict.mean_iou == 0
 
 
-def test_numbers_are_plain():
+def test_numbers_are_plain_python():
     verdict = judge(objects(LEFT, RIGHT), objects(TOP_HALF, BOTTOM_HALF, scored=True))
     numbers = verdict.numbers()
     assert numbers["instances"] == 2 and numbers["lost"] == 2

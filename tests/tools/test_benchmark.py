@@ -59,7 +59,9 @@ def cells(line):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_table_json_and_plot(benchmark, config, tmp_path, capsys):
+def test_a_comparison_is_printed_and_written_as_table_json_and_plot(
+    benchmark, config, tmp_path, capsys
+):
     other, out = tmp_path / "other.py", tmp_path / "new"
     other.write_text(config.read_text())
     short = ("--size", 40, 70, "--runs", 3, "--warmup", 0, "--threads", 1, "--instances", 6)
@@ -88,7 +90,9 @@ def test_table_json_and_plot(benchmark, config, tmp_path, capsys):
         assert detector["flops"] > 2 * 10**6
 
 
-def test_an_image_a_checkpoint_and_options(benchmark, config, tmp_path, capsys):
+def test_the_line_above_the_table_names_image_weights_and_options(
+    benchmark, config, tmp_path, capsys
+):
     image, checkpoint = tmp_path / "image.png", tmp_path / "weights.pth"
     cv2.imwrite(str(image), np.random.default_rng(0).integers(0, 256, (48, 96, 3)))
     torch.save(dict(state_dict=build_model().state_dict()), checkpoint)
@@ -130,18 +134,18 @@ def test_bad_arguments_are_told_before_a_model_is_built(
     assert message in f"{exit_.value} {capsys.readouterr().err}"
 
 
-def test_a_detector_without_the_wanted_instances(benchmark, config):
+def test_a_detector_without_the_wanted_instances_is_refused(benchmark, config):
     with pytest.raises(SystemExit, match="error: tiny gives .* instead of 99999: take fewer"):
         benchmark(config, "--size", 64, 64, "--instances", 99999)
 
 
 @pytest.mark.slow
-def test_torch_compile(benchmark, config, capsys):
+def test_a_compiled_run_says_so(benchmark, config, capsys):
     benchmark(config, "--size", 64, 64, "--runs", 1, "--warmup", 1, "--instances", 5, "--compile")
     assert capsys.readouterr().out.startswith("CPU, compile;")
 
 
-def test_a_missing_config_and_a_missing_gpu(benchmark, config, capsys, monkeypatch):
+def test_a_missing_config_and_a_missing_gpu_are_told(benchmark, config, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit):
         benchmark(config, "--device", "cuda")
@@ -151,7 +155,7 @@ def test_a_missing_config_and_a_missing_gpu(benchmark, config, capsys, monkeypat
     assert "no.py is not a file" in capsys.readouterr().err
 
 
-def test_the_mask_stage_alone(tmp_path, capsys):
+def test_the_mask_stage_alone_is_printed_and_written(tmp_path, capsys):
     out = tmp_path / "masks.json"
     small = ("--size", 64, 96, "--instances", 3, "--runs", 2, "--warmup", 0, "--json", out)
     command("mask_benchmark")(*small, "--aligned", "--original-size", 90, 100)
@@ -169,13 +173,13 @@ def test_the_mask_stage_alone(tmp_path, capsys):
         (("--original-size", 0, 5), "take at least 1 pixel"),
     ],
 )
-def test_bad_arguments_of_the_mask_stage(capsys, arguments, message):
+def test_bad_arguments_of_the_mask_stage_are_told(capsys, arguments, message):
     with pytest.raises(SystemExit):
         command("mask_benchmark")(*arguments)
     assert message in capsys.readouterr().err
 
 
-def test_training_steps(tmp_path, capsys):
+def test_training_steps_are_printed_and_written(tmp_path, capsys):
     path, out = tmp_path / "tiny.py", tmp_path / "steps.json"
     optimizer = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.01))
     model = model_cfg(bbox_head=dict(num_classes=80))
@@ -198,13 +202,13 @@ def test_training_steps(tmp_path, capsys):
         (("mmdet::x.py", "--images", 0), "--images 0 must be at least 1"),
     ],
 )
-def test_bad_arguments_of_the_training_steps(capsys, arguments, message):
+def test_bad_arguments_of_the_training_steps_are_told(capsys, arguments, message):
     with pytest.raises(SystemExit):
         command("training_benchmark")(*arguments)
     assert message in capsys.readouterr().err
 
 
-def test_parameters_and_flops(model_complexity, config, tmp_path, capsys):
+def test_parameters_and_flops_are_printed_and_written(model_complexity, config, tmp_path, capsys):
     out = tmp_path / "counts.json"
     model_complexity(config, "--size", 40, 70, "--json", out)
     lines = capsys.readouterr().out.splitlines()
@@ -225,7 +229,7 @@ def test_parameters_and_flops(model_complexity, config, tmp_path, capsys):
         (("--cfg-options", "model.type=CondInst"), "is of type 'CondInst', not of a kind of Embed"),
     ],
 )
-def test_bad_arguments_of_the_counts(model_complexity, config, capsys, arguments, message):
+def test_bad_arguments_of_the_counts_are_told(model_complexity, config, capsys, arguments, message):
     with pytest.raises(SystemExit) as exit_:
         model_complexity(config, *arguments)
     assert message in f"{exit_.value} {capsys.readouterr().err}"

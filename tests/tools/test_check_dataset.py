@@ -44,7 +44,7 @@ def test_all_data_sets_are_named_with_their_problems(check, options, capsys):
     assert problem.startswith("  error: the annotation file is not complete JSON")
 
 
-def test_images_and_warnings(check, options, tmp_path, capsys):
+def test_a_warning_is_no_failure_and_an_empty_image_file_is_one(check, options, tmp_path, capsys):
     root = tmp_path / "shapes"
     path = root / "annotations" / "instances_train.json"
     content = json.loads(path.read_text())
@@ -60,7 +60,9 @@ def test_images_and_warnings(check, options, tmp_path, capsys):
     assert check([arguments[0], "--no-images", *arguments[1:]]) == 0
 
 
-def test_data_sets_inside_wrappers_and_shared_ones(check, options, tmp_path, capsys):
+def test_data_sets_inside_wrappers_are_checked_and_shared_ones_once(
+    check, options, tmp_path, capsys
+):
     config = tmp_path / "wrapped.py"
     root = tmp_path / "shapes"
     config.write_text(
@@ -231,7 +233,7 @@ def test_each_metric_of_several_data_sets_measures_its_own(check_parts):
     assert code == 1 and lines[2].startswith("  error: a box without a mask")
 
 
-def test_a_missing_config(check, capsys):
+def test_a_missing_config_is_named(check, capsys):
     with pytest.raises(SystemExit):
         check(["nothing.py"])
     assert "nothing.py is not a file" in capsys.readouterr().err

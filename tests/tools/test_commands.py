@@ -26,7 +26,7 @@ def run(tool, *args, ok=True):
 
 
 @pytest.mark.slow
-def test_train_resume_test_and_sheet(tmp_path):
+def test_a_trained_model_is_resumed_tested_drawn_and_swept(tmp_path):
     root, work_dir = make_shapes(tmp_path / "shapes", 4, size=64), tmp_path / "run"
     config = CONFIGS / "embedmask_tiny_shapes.py"
     data = [

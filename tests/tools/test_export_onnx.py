@@ -51,7 +51,7 @@ def quick(tool, monkeypatch):
     monkeypatch.setattr(tool, "onnx_bytes", lambda model, metadata: b"a file")
 
 
-def test_wrong_arguments(tool, trained, tmp_path, capsys, quick):
+def test_wrong_arguments_are_told_and_nothing_is_written(tool, trained, tmp_path, capsys, quick):
     model, out = trained / "model.pth", tmp_path / "model.onnx"
     assert "none.pth is not a file" in fails(tool, capsys, tmp_path / "none.pth", out)
     assert "must be a file that ends in .onnx" in fails(tool, capsys, model, tmp_path / "model.pb")
@@ -64,7 +64,7 @@ def test_wrong_arguments(tool, trained, tmp_path, capsys, quick):
     assert not out.exists()
 
 
-def test_missing_packages(tool, trained, tmp_path, capsys, monkeypatch):
+def test_missing_packages_are_told_with_their_command(tool, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(onnx_file, "find_spec", lambda name: None)
     message = fails(tool, capsys, trained / "model.pth", tmp_path / "model.onnx")
     assert 'pip install "mmdet_embedmask[optional]"' in message
@@ -99,7 +99,7 @@ def test_without_images_the_file_is_written_and_said_not_to_be_verified(
 
 
 @pytest.mark.slow
-def test_export_and_verify(tool, trained, tmp_path, capsys):
+def test_a_file_that_agrees_on_every_image_is_written(tool, trained, tmp_path, capsys):
     for name in onnx_file.PACKAGES:
         pytest.importorskip(name)
     out, folder = tmp_path / "model.onnx", trained / "shapes" / "train"

@@ -23,9 +23,9 @@ def parts(monkeypatch):
 
     monkeypatch.setattr(gpu_report, "free_memory", lambda: None)
     short = Table("In short.", ["", "EmbedMask"], [["parts", "2"]])
-    monkeypatch.setattr(gpu_report, "summary", lambda results: short)
+    monkeypatch.setattr(gpu_report, "summary_of", lambda results: short)
     for name in PARTS:
-        monkeypatch.setitem(PARTS, name, ReportPart(f"ReportPart {name}", measure(name)))
+        monkeypatch.setitem(PARTS, name, ReportPart(f"Part {name}", measure(name)))
     return missing
 
 
@@ -37,7 +37,7 @@ def report(*arguments):
         torch.set_num_threads(threads)
 
 
-def test_all_parts_of_a_cpu_in_small(parts, tmp_path, capsys):
+def test_all_parts_are_measured_in_small_on_a_cpu_once(parts, tmp_path, capsys):
     report("--device", "cpu", "--small", "--out", tmp_path)
     last = capsys.readouterr().out.splitlines()[-7:]
     assert last[0] == "In short." and [cell.strip() for cell in last[4].split("|")[1:3]] == [
@@ -54,7 +54,7 @@ def test_all_parts_of_a_cpu_in_small(parts, tmp_path, capsys):
     assert capsys.readouterr().out.count("measured before") == len(PARTS)
 
 
-def test_some_parts_at_full_size(parts, tmp_path):
+def test_the_parts_that_are_asked_for_are_measured_at_full_size(parts, tmp_path):
     report("--device", "cpu", "--out", tmp_path, "--parts", "training", "ceilings")
     content = json.loads((tmp_path / "report.json").read_text())
     assert list(content["parts"]) == ["training", "ceilings"]
@@ -81,7 +81,7 @@ def test_another_size_is_not_mixed_in(parts, tmp_path):
         report("--device", "cpu", "--out", tmp_path)
 
 
-def test_bad_arguments(parts, tmp_path, capsys, monkeypatch):
+def test_bad_arguments_are_told(parts, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for arguments, message in (
         ((), "--device: torch finds no CUDA device here, take --device cpu"),
@@ -102,7 +102,7 @@ def test_bad_arguments(parts, tmp_path, capsys, monkeypatch):
         (["GPU_PYTHON=my/python", "GPU_OUT=x"], "my/python", "--device cuda --out x", False),
     ],
 )
-def test_the_makefiles_target(settings, python, arguments, installs):
+def test_make_gpu_makes_the_report_by_its_settings(settings, python, arguments, installs):
     # As if nothing were there, also where an environment is.
     command = ["make", "-n", "-B", "gpu", *settings]
     # Settings of a make that runs these tests are not this one's.

@@ -155,7 +155,7 @@ def test_an_interrupted_run_keeps_its_records_and_leaves_no_json(
     assert [json.loads(line) for line in lines] == complete[:2]
 
 
-def test_a_config_beside_the_checkpoint_and_changed_settings(checkpoint, images, tmp_path):
+def test_a_config_and_settings_replace_the_checkpoints_own(checkpoint, images, tmp_path):
     demo_config(max_per_img=2).dump(tmp_path / "config.py")
     config = ["--config", tmp_path / "config.py", "--score-thr", "0"]
     _, (record,) = run(checkpoint, tmp_path / "out", images[0], *config)
@@ -165,7 +165,7 @@ def test_a_config_beside_the_checkpoint_and_changed_settings(checkpoint, images,
     assert len(record["detections"]) == 1
 
 
-def test_without_json(checkpoint, images, tmp_path):
+def test_no_json_leaves_pictures_alone(checkpoint, images, tmp_path):
     code, records = run(checkpoint, tmp_path / "out", images[0], "--no-json", "--batch-size", "2")
     assert code == 0 and records is None
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["overlays"]
@@ -190,7 +190,9 @@ def test_wrong_arguments_end_before_the_model_is_loaded(
     assert message in capsys.readouterr().err
 
 
-def test_an_input_that_a_result_would_replace(checkpoint, images, tmp_path, capsys, monkeypatch):
+def test_an_input_that_a_result_would_replace_is_refused(
+    checkpoint, images, tmp_path, capsys, monkeypatch
+):
     """An earlier overlay, named as the input, before it would be read."""
     run(checkpoint, tmp_path / "out", images[0])
     earlier = tmp_path / "out" / "overlays" / "00000_a.png"
@@ -215,7 +217,7 @@ def test_a_checkpoint_without_config_says_what_to_give(images, tmp_path, capsys)
 
 
 @pytest.mark.slow
-def test_as_a_user_runs_it(checkpoint, images, tmp_path):
+def test_started_by_a_user_it_tells_progress_and_writes_predictions(checkpoint, images, tmp_path):
     command = [sys.executable, ROOT / "tools" / "image_demo.py", checkpoint]
     result = subprocess.run(
         [*command, f"{images[0].parent}/*.png", "--out", tmp_path / "out", "--device", "cpu"],

@@ -29,7 +29,7 @@ def launch(tmp_path):
     return run
 
 
-def test_dist_train(launch):
+def test_dist_train_starts_torchs_launcher_on_one_machine(launch):
     words, _ = launch("dist_train.sh", "c.py", "8", "--amp", "--cfg-options", "a=[1, 2]")
     assert words == [
         *["python", "-m", "torch.distributed.run", "--nnodes=1", "--node_rank=0"],
@@ -39,7 +39,7 @@ def test_dist_train(launch):
     ]
 
 
-def test_dist_test_on_the_second_of_two_machines(launch):
+def test_dist_test_starts_torchs_launcher_on_the_second_of_two_machines(launch):
     where = dict(NNODES="2", NODE_RANK="1", MASTER_ADDR="10.0.0.1", PORT="1234")
     words, _ = launch("dist_test.sh", "c.py", "w.pth", "4", "--out", "r.pkl", **where)
     assert words == [
@@ -49,7 +49,7 @@ def test_dist_test_on_the_second_of_two_machines(launch):
     ]
 
 
-def test_slurm_train(launch):
+def test_slurm_train_starts_srun(launch):
     words, _ = launch("slurm_train.sh", "gpu", "job", "c.py", "--resume", GPUS="16")
     assert words == [
         *["srun", "--partition=gpu", "--job-name=job", "--gres=gpu:8", "--ntasks=16"],
@@ -58,7 +58,7 @@ def test_slurm_train(launch):
     ]
 
 
-def test_slurm_test(launch):
+def test_slurm_test_starts_srun_with_the_environments_settings(launch):
     options = dict(
         GPUS="2", GPUS_PER_NODE="2", CPUS_PER_TASK="3", SRUN_ARGS="--quotatype=auto -x a"
     )

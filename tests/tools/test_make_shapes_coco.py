@@ -9,7 +9,7 @@ def make_shapes():
     return lambda *arguments: load_tool("make_shapes_coco").main([str(a) for a in arguments])
 
 
-def test_writes_both_splits_and_says_so(make_shapes, tmp_path, capsys):
+def test_both_splits_are_written_and_told(make_shapes, tmp_path, capsys):
     out = tmp_path / "new" / "shapes"
     make_shapes(out, "--train", 5, "--val", 3, "--size", 64, 96, "--max-objects", 3)
     lines = capsys.readouterr().out.splitlines()
@@ -55,7 +55,7 @@ def test_bad_arguments_are_told_before_anything_is_written(
     assert not (tmp_path / "new").exists()
 
 
-def test_a_file_in_the_place_of_the_folder(make_shapes, tmp_path):
+def test_a_file_in_the_folders_place_is_refused_and_stays(make_shapes, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(SystemExit, match="is a file: name a folder"):
         make_shapes(tmp_path / "file")

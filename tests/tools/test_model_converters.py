@@ -49,7 +49,9 @@ def released(tmp_path, theirs):
 
 
 @pytest.mark.parametrize("base", [TABLE1, TABLE2])
-def test_there_and_back(tools, tmp_path, capsys, base):
+def test_weights_come_back_as_they_were_with_config_and_classes_in_between(
+    tools, tmp_path, capsys, base
+):
     forth, back = tools
     config = tiny_config(tmp_path, base)
     ours, theirs = tiny_network(config)
@@ -128,7 +130,7 @@ def test_arguments_are_checked_before_the_file_is_read(tools, tmp_path, capsys, 
     assert message in refused(tools[0], capsys, source, tmp_path / "out.pth", *options)
 
 
-def test_files_that_are_no_checkpoints(tools, tmp_path, capsys):
+def test_files_that_are_no_checkpoints_are_refused(tools, tmp_path, capsys):
     text = tmp_path / "text.pth"
     text.write_text("hello")
     for tool in tools:
@@ -177,7 +179,7 @@ def test_det_inferencer_needs_the_new_file_alone(tools, tmp_path, base):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["table1", "table2", "table2_conv3"])
-def test_full_size_networks_without_a_config(tools, tmp_path, name):
+def test_full_size_networks_are_converted_without_a_config(tools, tmp_path, name):
     theirs = random_weights(listed_shapes(name))
     source = released(tmp_path, theirs)
     run(tools[0], source, tmp_path / "ours.pth")

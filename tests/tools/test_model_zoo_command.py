@@ -28,7 +28,7 @@ def test_a_changed_metafile_is_noticed_and_the_page_made_again(tmp_path):
     assert "38.4 / 59.3" in (tmp_path / FOLDER / "README.md").read_text()
 
 
-def test_outside_the_repository(tmp_path, capsys):
+def test_outside_the_repository_it_says_where_to_run(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main("--root", tmp_path)
     assert "run this in the repository, or give its --root" in capsys.readouterr().err

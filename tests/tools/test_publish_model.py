@@ -43,7 +43,7 @@ def metrics(tmp_path):
     return ["--metrics", tmp_path / "metrics.json"]
 
 
-def test_released_and_verified(arguments, metrics, tmp_path, capsys):
+def test_a_release_is_made_and_verified(arguments, metrics, tmp_path, capsys):
     main(*arguments, *metrics)
     printed = capsys.readouterr().out
     (folder,) = (tmp_path / "out").iterdir()
@@ -55,7 +55,7 @@ def test_released_and_verified(arguments, metrics, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_as_a_user_runs_it(arguments, metrics, tmp_path):
+def test_a_release_is_made_where_no_scope_is_set(arguments, metrics, tmp_path):
     """In a process of its own, where no scope is set yet."""
     result = subprocess.run(
         [sys.executable, ROOT / "tools" / "publish_model.py", *arguments, *metrics],
@@ -82,14 +82,14 @@ def test_a_converted_checkpoint_needs_metrics(arguments, capsys):
     assert "demo.pth names no iteration" in message and "with --metrics" in message
 
 
-def test_a_config_that_is_not_the_models(arguments, metrics, tmp_path, capsys):
+def test_a_config_that_is_not_the_models_is_refused(arguments, metrics, tmp_path, capsys):
     add_to_zoo(tmp_path / "clone", "new/demo.py", demo_config(max_per_img=7))
     message = refused(capsys, *arguments, *metrics)
     assert "configs/embedmask/new/demo.py is not the config of the checkpoint's model" in message
     assert "model.test_cfg.max_per_img is 7 in it and 10 in the checkpoint" in message
 
 
-def test_a_config_outside_the_zoo(arguments, metrics, tmp_path, capsys):
+def test_a_config_outside_the_zoo_is_refused(arguments, metrics, tmp_path, capsys):
     (tmp_path / "mine.py").write_text(demo_config().pretty_text)
     message = refused(capsys, *arguments, *metrics, "--config", tmp_path / "mine.py")
     assert "mine.py does not lie in configs/embedmask/ of the repository" in message
@@ -102,5 +102,5 @@ def test_a_config_outside_the_zoo(arguments, metrics, tmp_path, capsys):
         (["gone.pth", "out", "--config", "gone.py", "--dataset", "d"], "gone.pth is not a file"),
     ],
 )
-def test_arguments_that_are_missing(capsys, options, message):
+def test_missing_arguments_are_named(capsys, options, message):
     assert message in refused(capsys, *options)

@@ -28,7 +28,9 @@ def sweep(monkeypatch):
         (CONFIG, ["--out", __file__], "is a file, but must be a folder"),
     ],
 )
-def test_arguments_are_checked(sweep, tmp_path, capsys, config, options, message):
+def test_arguments_that_cannot_work_are_told_before_a_model_is_built(
+    sweep, tmp_path, capsys, config, options, message
+):
     checkpoint = tmp_path / "model.pth"
     checkpoint.touch()
     with pytest.raises(SystemExit):

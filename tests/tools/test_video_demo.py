@@ -54,7 +54,7 @@ def records(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_video_of_the_same_size_speed_and_length(checkpoint, video, tmp_path, capsys):
+def test_the_result_has_the_sources_size_speed_and_length(checkpoint, video, tmp_path, capsys):
     out, lines = tmp_path / "new" / "out.mp4", tmp_path / "out.jsonl"
     assert run(checkpoint, video, "--out", out, "--json", lines) == 0
     _, sources = frames(video)
@@ -80,7 +80,7 @@ def test_a_video_of_the_same_size_speed_and_length(checkpoint, video, tmp_path, 
     assert [path.name for path in out.parent.iterdir()] == ["out.mp4"]
 
 
-def test_every_nth_frame_at_the_speed_of_the_source(checkpoint, video, tmp_path):
+def test_every_nth_frame_plays_at_the_speed_of_the_source(checkpoint, video, tmp_path):
     out, lines = tmp_path / "out.avi", tmp_path / "out.jsonl"
     run(checkpoint, video, "--out", out, "--json", lines, "--every", "2", "--max-frames", "3")
     fps, pictures = frames(out)
@@ -154,7 +154,7 @@ def test_the_window_ends_the_run(checkpoint, video, tmp_path, monkeypatch):
     assert len(shown) == len(records(tmp_path / "a.jsonl")) == 2
 
 
-def test_a_damaged_video_is_said(checkpoint, video, tmp_path, capsys):
+def test_a_damaged_video_is_told(checkpoint, video, tmp_path, capsys):
     whole = tmp_path / "whole.avi"
     with VideoFile(whole, 10) as file:
         for _ in range(20):
@@ -196,7 +196,7 @@ def test_wrong_arguments_end_before_the_model_is_loaded(
     assert message in capsys.readouterr().err
 
 
-def test_a_source_that_cannot_be_opened(checkpoint, tmp_path, capsys):
+def test_a_source_that_cannot_be_opened_is_told(checkpoint, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run(checkpoint, tmp_path / "gone.mp4", "--json", tmp_path / "a.jsonl")
     assert "gone.mp4 does not exist" in capsys.readouterr().err

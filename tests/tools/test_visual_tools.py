@@ -50,7 +50,7 @@ def run(name, made, out, *options):
     return sorted(path.name for path in out.glob("*.png"))
 
 
-def test_embedding_view(made, tmp_path, capsys):
+def test_embedding_view_draws_a_picture_for_every_image(made, tmp_path, capsys):
     folder = made / "shapes" / "train"
     files = run("embedding_view", made, tmp_path, "--images", folder, "--score-thr", "0")
     images = sorted(folder.iterdir())
@@ -65,7 +65,7 @@ def test_embedding_view(made, tmp_path, capsys):
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_coupling_maps(made, tmp_path, capsys):
+def test_coupling_maps_draws_the_chosen_instances(made, tmp_path, capsys):
     image = next((made / "shapes" / "train").iterdir())
     (file,) = run(
         "coupling_maps",
@@ -88,7 +88,7 @@ def test_coupling_maps(made, tmp_path, capsys):
     assert "0 pictures; 1 images have none" in capsys.readouterr().out
 
 
-def test_compare_checkpoints(made, tmp_path, capsys):
+def test_compare_checkpoints_writes_the_ious_of_both_and_pictures(made, tmp_path, capsys):
     annotations = made / "shapes" / "annotations" / "instances_train.json"
     coco = ["--coco", annotations, "--image-root", made / "shapes" / "train", "--score-thr", "0"]
     files = run("compare_checkpoints", made, tmp_path, *coco, "--names", "one", "two")
@@ -110,7 +110,7 @@ def test_compare_checkpoints(made, tmp_path, capsys):
     )
 
 
-def test_worst_cases(made, tmp_path):
+def test_worst_cases_writes_a_ranking_and_a_page_in_its_order(made, tmp_path):
     run("worst_cases", made, tmp_path, "--score-thr", "0")
     ranking = json.loads((tmp_path / "ranking.json").read_text())["images"]
     assert len(ranking) == 2
@@ -141,7 +141,7 @@ def test_worst_cases(made, tmp_path):
         (["--tile", "10"], "--tile 10 must be at least 160"),
     ],
 )
-def test_wrong_arguments(made, tmp_path, capsys, name, options, message):
+def test_wrong_arguments_are_told(made, tmp_path, capsys, name, options, message):
     options = [str(made / "config.py") if option == "CONFIG" else option for option in options]
     with pytest.raises(SystemExit):
         run(name, made, tmp_path, *options)
@@ -211,13 +211,13 @@ def test_what_cannot_be_drawn_is_said_before_the_model_is_loaded(
 @pytest.mark.parametrize(
     ("text", "expected"), [("4", 4), ("0,7", [0, 7]), ("7,", [7]), ("3, 1", [3, 1])]
 )
-def test_instances(text, expected):
+def test_instances_are_a_number_or_positions(text, expected):
     assert load_tool("coupling_maps").chosen_instances(text) == expected
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TOOLS)
-def test_as_a_user_runs_them(made, tmp_path, name):
+def test_started_by_a_user_they_tell_progress_and_write_pictures(made, tmp_path, name):
     models = [made / "config.py", made / "model.pth"]
     models *= 2 if name == "compare_checkpoints" else 1
     result = subprocess.run(

@@ -2,8 +2,9 @@
 
 python tools/model_converters/mmdet_to_official.py work_dirs/run/iter_90000.pth released.pth
 
-A plain pixel tower gives the Table 1 program's names, a fused one the Table 2 program's; the
-weights lie under 'model'. Options that their programs lack are refused.
+A plain pixel tower gives the names of their plain program (Table 1), a fused one those of their
+fused program (Table 2); the weights lie under 'model'. Options that their programs lack are
+refused.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from mmdet_embedmask.conversion.our_checkpoint import released_buffers
 from mmdet_embedmask.conversion.report import conversion_report
 
 
-def make_parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = cli.tool_parser(__doc__)
     parser.add_argument("src", type=Path, help="a checkpoint of this package")
@@ -33,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def convert(args: argparse.Namespace) -> list[str]:
+def convert_to_official(args: argparse.Namespace) -> list[str]:
     """Convert one file and return the report."""
     check_output(args.src, args.out, args.force)
     checkpoint, _ = read_checkpoint(args.src)
@@ -54,10 +55,10 @@ def convert(args: argparse.Namespace) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Convert and print."""
-    parser = make_parser()
+    parser = _make_parser()
     args = parser.parse_args(argv)
     try:
-        report = convert(args)
+        report = convert_to_official(args)
     except ValueError as error:
         parser.error(str(error))
     print("\n".join([*report, f"{args.out}: written"]))
