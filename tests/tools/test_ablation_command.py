@@ -96,7 +96,7 @@ def test_every_row_and_seed_is_trained_once_with_its_settings(
 
 
 def test_a_failed_run_names_its_output(ablation, monkeypatch, tmp_path, rows):
-    monkeypatch.setattr(ablation, "TOOLS", tmp_path)  # where there is no train.py
+    monkeypatch.setattr(ablation, "_TOOLS", tmp_path)  # where there is no train.py
     with pytest.raises(SystemExit, match=r"base.seed_0: .* code 2, see .*output.txt"):
         ablation.main([str(CONFIG), "--work-dir", str(tmp_path), "--seeds", "0", *rows])
 
