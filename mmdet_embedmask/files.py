@@ -45,7 +45,7 @@ def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write numbers as an indented JSON file."""
+    """Write an indented JSON file."""
     write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
 
 

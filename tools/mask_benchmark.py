@@ -18,6 +18,7 @@ import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's opera
 from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.machine import add_device_option, device_name
 from mmdet_embedmask.benchmark.mask_stage import MaskStage, mask_stage_memory, time_mask_stages
+from mmdet_embedmask.benchmark.side_by_side import Spread
 from mmdet_embedmask.files import write_json
 from mmdet_embedmask.functional.dense_masks import MaskRecipe
 from mmdet_embedmask.tables import markdown_table
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         rows.append(
             [
                 name,
-                f"{median(runs):.1f} ({min(runs):.1f} to {max(runs):.1f})",
+                Spread.of(runs).text(1),
                 f"{median(runs) / reference:.1f}",
                 f"{memory[name] / 1e6:.0f}" if memory else "",
             ]

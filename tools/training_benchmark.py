@@ -16,6 +16,7 @@ import torch
 import mmdet_embedmask  # noqa: F401  before MMDetection: it serves MMCV's operations
 from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.machine import add_device_option, device_name
+from mmdet_embedmask.benchmark.side_by_side import Spread
 from mmdet_embedmask.benchmark.training_steps import (
     TrainingBatch,
     TrainingSpec,
@@ -67,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows = [
         [
             name,
-            f"{median(runs):.2f} ({min(runs):.2f} to {max(runs):.2f})",
+            Spread.of(runs).text(2),
             f"{median(runs) / first:.2f}",
             "" if peak is None else f"{peak / 1e9:.2f}",
         ]

@@ -1,1 +1,1 @@
-"""What a detector costs: time of its stages, parameters, floating-point operations."""
+"""What a detector costs and reaches: time, memory, parameters, operations, accuracy."""

@@ -14,7 +14,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 CANDIDATES = 5
-"""Candidates for every instance that is kept: as common for trained models at score_thr=0.05."""
+"""Candidates for every instance that is kept: as many as trained models have at score_thr=0.05."""
 
 
 def keep_instances(config: Config, instances: int) -> None:
@@ -63,8 +63,8 @@ def candidate_threshold(model: BaseModel, data: dict[str, Any], instances: int) 
     images = len(data["data_samples"])
     number = min(images * CANDIDATES * instances, len(scores[0]))
     lowest = float(scores[0].topk(number).values[-1])
-    # Just below it: of an untrained detector many scores may be equal. As seen by their own type,
-    # in which they are compared: under autocast it has few digits.
+    # Just below it, as many scores of an untrained detector may be equal. Below it in their own
+    # type, in which they are compared: under autocast it has few digits.
     return lowest * (1 - torch.finfo(scores[0].dtype).eps) if lowest > 0 else -1.0
 
 

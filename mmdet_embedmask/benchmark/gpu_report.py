@@ -13,7 +13,7 @@ from ..tables import markdown_table
 from .mask_stage import FLOOR
 from .peak_memory import free_memory
 from .report_parts import INFERENCE_PARTS, PARTS, PartResult, ReportPart, Setup, Table
-from .report_scale import COND_INST, EMBED_MASK, FCOS, FUSED, SMALL_IN_WORDS
+from .report_scale import BOXES_ALONE, COND_INST, EMBED_MASK, FUSED, SMALL_IN_WORDS
 from .turns import Attempts, NotMeasured
 
 REPORT_FILE, FIGURES_FILE = "report.md", "report.json"
@@ -44,7 +44,7 @@ class StoredPart:
 
     @property
     def failures(self) -> list[NotMeasured]:
-        """What failed, and nobody could expect it to."""
+        """What failed unexpectedly."""
         return [each for each in self.result.not_measured if not each.expected]
 
     def to_json(self) -> dict[str, Any]:
@@ -116,13 +116,13 @@ class Report:
         self.parts = {name: part for name, part in stored.items() if not part.failures}
 
     def measure(self, names: Iterable[str]) -> list[NotMeasured]:
-        """Measure those of these parts that are not there yet; the report is written after each.
+        """Measure these parts unless they are there already; the report is written after each.
 
         Args:
             names: of PARTS.
 
         Returns:
-            What failed, and nobody could expect it to.
+            What failed unexpectedly.
         """
         self.write()
         failures = []
@@ -176,7 +176,7 @@ class Report:
 
 
 def run_part(part: ReportPart, setup: Setup) -> StoredPart:
-    """Measure a part; an error of its own is its result."""
+    """Measure a part; an error that ends it is its result."""
     attempts = Attempts()
     result = PartResult([], None, attempts.not_measured)
     start = time.monotonic()
@@ -225,7 +225,7 @@ def summary_of(results: Mapping[str, PartResult]) -> Table:
             seconds = {f["name"]: median(f["seconds"]) for f in results[name].figures or []}
             rows.append([f"{PARTS[name].title}, of {COND_INST}", *_ratios(seconds, COND_INST), ""])
     meaning = (
-        f"Whole inference as a multiple of {FCOS}'s; the mask stage alone (bitmaps), milliseconds "
+        "Whole inference as a multiple of FCOS's; the mask stage alone (bitmaps), milliseconds "
         f"beyond writing its output; a step of training as a multiple of {COND_INST}'s. The aims "
         "are of a GPU at full size."
     )
@@ -235,7 +235,7 @@ def summary_of(results: Mapping[str, PartResult]) -> Table:
 def _inference(name: str, result: PartResult) -> list[str]:
     totals = {figure["name"]: figure["total_ms"]["p50"] for figure in result.figures or []}
     aim = f"at most {MAX_OF_FCOS}" if name == "inference" else ""
-    return [f"{PARTS[name].title}, of {FCOS}", *_ratios(totals, FCOS), aim]
+    return [f"{PARTS[name].title}, of {BOXES_ALONE}", *_ratios(totals, BOXES_ALONE), aim]
 
 
 def _masks(result: PartResult) -> list[list[str]]:

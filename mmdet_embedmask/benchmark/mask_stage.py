@@ -67,7 +67,7 @@ class MaskStage:
         proposals = NOISE * torch.randn(self.instances, EMBED_DIM, generator=generator)
         proposals[:, :2] += centers
         radius = float((self.area * sides.prod() / torch.pi).sqrt())
-        # On the border of its object P is the threshold.
+        # On the border of an object, P is the threshold.
         margin = -torch.log(torch.tensor(self.recipe.mask_thr)) / radius**2
         margins = margin.expand(self.instances, EMBED_DIM).contiguous()
         boxes = POSITION_UNIT * torch.cat([centers - radius, centers + radius], dim=1)
@@ -80,7 +80,7 @@ class MaskStage:
 def mask_stages(stage: MaskStage) -> dict[str, Callable[[], Any]]:
     """The mask stages that are compared, by name; each call makes the masks once.
 
-    Run lengths are on the CPU, as all who use them read them there.
+    Run lengths end on the CPU, where all who use them read them.
     """
     inputs = stage.embeddings()
 
@@ -108,7 +108,7 @@ def write_output(stage: MaskStage) -> Tensor:
 
 
 def _condinst(stage: MaskStage) -> Callable[[], Tensor]:
-    """MMDetection's, from its mask features and dynamic parameters; content does not matter."""
+    """CondInst of MMDetection, from mask features and dynamic parameters, whatever they hold."""
     init_default_scope("mmdet")
     head = MODELS.build(
         dict(

@@ -1,4 +1,4 @@
-"""What EmbedMask's float64 costs: its two matrix products apart, and how fast the machine can be.
+"""What float64 costs EmbedMask: its two matrix products alone, and how fast the machine can be.
 
 Masks are made of two products in float64, for the reasons that `coupling` and `mask_tiles` give.
 A GPU for data centres does float64 at half its speed in float32, one for consumers at 1/32 or 1/64.
@@ -37,7 +37,7 @@ class Product:
     Args:
         name: of the product.
         shape: of its matrices, in words.
-        operations: floating-point operations, a multiply and an add apart.
+        operations: of floating-point numbers; a multiply and an add are two.
         float64_ms: time of one call as it stands.
         float32_ms: time of the same call in float32 without TF32.
     """
@@ -105,7 +105,7 @@ def measure_ceilings(device: Device, copied: int, side: int) -> Ceilings:
     del source, target
     speeds = []
     for dtype in (torch.float32, torch.float64):
-        # Not of one value, with which a GPU is cooler and quicker.
+        # Random: of equal values a GPU stays cooler and is quicker.
         matrix = torch.rand(side, side, dtype=dtype, device=device)
         with without_tf32():
             product_ms = milliseconds_each(partial(torch.mm, matrix, matrix), device)
@@ -120,7 +120,7 @@ class Factors:
     Args:
         name: of the product.
         shape: of the matrices, in words.
-        operations: floating-point operations, a multiply and an add apart.
+        operations: of floating-point numbers; a multiply and an add are two.
         multiply: gives the product of the factors.
         factors: float64, as they stand in the code.
     """

@@ -16,8 +16,8 @@ from .machine import Device
 from .mask_stage import FLOOR, MaskStage, make_and_read, mask_peak, mask_stages, write_output
 from .peak_memory import free_memory, peak_of
 from .products import measure_ceilings, measure_products
-from .report_scale import COND_INST, EMBED_MASK, FCOS, Detector, Scale
-from .side_by_side import Measured
+from .report_scale import BOXES_ALONE, COND_INST, EMBED_MASK, Detector, Scale
+from .side_by_side import Measured, Spread
 from .stages import STAGE_NAMES, StageTimes, Subject, mask_share, time_once
 from .synchronisations import count_synchronisations
 from .training_steps import Trainer, TrainingSpec, training_seconds
@@ -70,7 +70,7 @@ class Setup:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether memory and waits of a GPU can be told."""
+        """Whether there is a GPU, whose memory and waits can be told."""
         return self.device != "cpu"
 
 
@@ -88,7 +88,7 @@ class ReportPart:
 
 
 def measure_machine(setup: Setup) -> PartResult:
-    """Its ceilings."""
+    """What the machine can do at best."""
     scale = setup.scale
     ceilings = measure_ceilings(setup.device, scale.copied, scale.product_side)
     ratio = ceilings.float64 / ceilings.float32
@@ -161,7 +161,9 @@ def _masks_of(stage: MaskStage, setup: Setup) -> PartResult:
             with attempts.attempt(name):
                 peak = mask_peak(makers[name])
         figures.append(dict(name=name, area=stage.area, times_ms=runs, memory_bytes=peak))
-        rows.append([name, _spread(runs), _ratio(runs, times.get(FLOOR)), _megabytes(peak)])
+        rows.append(
+            [name, Spread.of(runs).text(2), _ratio(runs, times.get(FLOOR)), _megabytes(peak)]
+        )
     meaning = (
         f"From the pixel tower's output to {stage.instances} masks of {_by(stage.size)}, bitmaps "
         f"read once, of objects of {_percent(stage.area)} of the image: milliseconds, "
@@ -291,9 +293,9 @@ def inference_table(
         rows.append(
             [
                 measured.name,
-                f"{total.p50:.1f} ({total.minimum:.1f} to {total.maximum:.1f})",
+                total.text(1),
                 f"{total.p50 / batch:.1f}",
-                f"{total.p50 / totals[FCOS]:.2f}" if FCOS in totals else "",
+                f"{total.p50 / totals[BOXES_ALONE]:.2f}" if BOXES_ALONE in totals else "",
                 *(f"{measured.stage(stage).p50:.1f}" for stage in stages),
                 "" if share is None else _percent(share),
                 _megabytes(None if memory is None else memory.network),
@@ -333,7 +335,7 @@ def measure_training(setup: Setup, amp: bool) -> PartResult:
                 peak = peak_of(trainers[name].two_steps, on_gpu=True)
         figures.append(dict(name=name, seconds=runs, memory_bytes=peak))
         memory = "" if peak is None else f"{peak / 1e9:.2f}"
-        rows.append([name, _spread(runs, 3), _ratio(runs, times.get(COND_INST)), memory])
+        rows.append([name, Spread.of(runs).text(3), _ratio(runs, times.get(COND_INST)), memory])
     batch = scale.training
     meaning = (
         f"{batch.images} images of {_by(batch.size)} with {batch.instances} objects each: seconds "
@@ -368,14 +370,6 @@ def _mask_stage(setup: Setup, area: float) -> MaskStage:
 
 def _options(detector: Detector, scale: Scale) -> dict[str, Any]:
     return detector.small if scale.small else {}
-
-
-def _spread(values: Sequence[float], digits: int = 2) -> str:
-    """Median (lowest to highest)."""
-    middle, low, high = (
-        f"{value:.{digits}f}" for value in (median(values), min(values), max(values))
-    )
-    return f"{middle} ({low} to {high})"
 
 
 def _ratio(values: Sequence[float], reference: Sequence[float] | None) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from .training_steps import TrainingBatch
 
-EMBED_MASK, FUSED, FCOS, COND_INST = "EmbedMask", "EmbedMask fused", "FCOS", "CondInst"
+EMBED_MASK, FUSED, BOXES_ALONE, COND_INST = "EmbedMask", "EmbedMask fused", "FCOS", "CondInst"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def detectors(configs: Path) -> tuple[Detector, ...]:
     """
     return (
         Detector(
-            FCOS,
+            BOXES_ALONE,
             "mmdet::fcos/fcos_r50-caffe_fpn_gn-head-center-normbbox-centeronreg-giou_1x_coco.py",
             SMALL_RESNET,
         ),
@@ -84,7 +84,7 @@ class Scale:
     Args:
         size: (height, width) of images and of their masks.
         instances: that every detector finds in every image.
-        batches: images at once.
+        batches: a small and a large number of images at once.
         prior_margin: of EmbedMask, so that untrained masks of the plain one have a usual size.
         areas: of the objects of the mask stage alone, as parts of the image.
         runs: measured runs of everything but training.

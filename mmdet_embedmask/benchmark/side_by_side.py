@@ -18,12 +18,22 @@ GIGA = 1e9
 
 @dataclass(frozen=True)
 class Spread:
-    """Milliseconds over all runs: median, 95th percentile, lowest and highest."""
+    """Median, 95th percentile, lowest and highest of several values."""
 
     p50: float
     p95: float
     minimum: float
     maximum: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        """The spread of one value or more."""
+        return cls(median(values), float(np.percentile(values, 95)), min(values), max(values))
+
+    def text(self, digits: int) -> str:
+        """Median (lowest to highest)."""
+        middle, low, high = (f"{x:.{digits}f}" for x in (self.p50, self.minimum, self.maximum))
+        return f"{middle} ({low} to {high})"
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Measured:
         instances: of all images of one run.
         mask_share: mean part of the image that a mask covers; None: it was not looked at.
         parameters: of the whole detector.
-        flops: of a whole inference, multiply and add counted apart; None: not counted.
+        flops: of a whole inference, where a multiply and an add are two; None: not counted.
         memory: None: not measured.
     """
 
@@ -50,12 +60,12 @@ class Measured:
     memory: InferenceMemory | None = None
 
     def stage(self, name: StageName) -> Spread:
-        """Spread of one stage."""
-        return _spread([run[name] for run in self.runs])
+        """Milliseconds of one stage."""
+        return Spread.of([run[name] for run in self.runs])
 
     def total(self) -> Spread:
-        """Spread of the sum of all stages; its median is not the sum of the medians."""
-        return _spread([sum(run.values()) for run in self.runs])
+        """Milliseconds of all stages together; their median is not the sum of the medians."""
+        return Spread.of([sum(run.values()) for run in self.runs])
 
     def to_json(self) -> dict[str, Any]:
         """What `json` can write; times in milliseconds, memory in bytes."""
@@ -63,10 +73,6 @@ class Measured:
             total_ms=asdict(self.total()),
             stages_ms={name: asdict(self.stage(name)) for name in STAGE_NAMES},
         )
-
-
-def _spread(values: Sequence[float]) -> Spread:
-    return Spread(median(values), float(np.percentile(values, 95)), min(values), max(values))
 
 
 def comparison_table(measured: Sequence[Measured]) -> str:
@@ -82,13 +88,12 @@ def comparison_table(measured: Sequence[Measured]) -> str:
     rows = []
     for m in measured:
         total = m.total()
-        whole = f"{total.p50:.0f} ({total.minimum:.0f} to {total.maximum:.0f})"
         times = [f"{m.stage(name).p50:.1f}" for name in stages]
         memory = ["", ""]
         if m.memory is not None:
             memory = [f"{m.memory.network / 1e6:.0f}", f"{m.memory.whole / 1e6:.0f}"]
         flops = "" if m.flops is None else f"{m.flops / GIGA:.0f}"
-        row = [m.name, whole, f"{total.p95:.0f}", f"{total.p50 / first:.2f}", *times]
+        row = [m.name, total.text(0), f"{total.p95:.0f}", f"{total.p50 / first:.2f}", *times]
         rows.append([*row, *memory, f"{m.parameters / 1e6:.1f}", flops])
     return markdown_table(header, rows)
 

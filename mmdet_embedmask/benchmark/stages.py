@@ -65,7 +65,7 @@ class StageWatch(Protocol):
 
 @dataclass
 class StageClock:
-    """Attributes the time of one run to stages; of nested ones to the inner.
+    """Assigns the time of one run to stages; where they are nested, to the inner one.
 
     Args:
         clock: takes the times.

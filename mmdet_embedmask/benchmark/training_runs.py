@@ -49,7 +49,7 @@ def run_training(command: Sequence[str], work_dir: Path) -> int:
 def _watch(process: subprocess.Popen[bytes]) -> int:
     """Wait for a process and read its peak memory while it lives.
 
-    The usage that the system gives of an ended process begins with its parent's memory.
+    What the system tells of an ended process begins with its parent's memory.
     """
     peak = 0
     while process.poll() is None:

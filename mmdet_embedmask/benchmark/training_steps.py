@@ -122,7 +122,7 @@ class Trainer:
         loaded = load_detector_config(spec.config, cfg_options=spec.cfg_options)
         loaded.model.backbone.init_cfg = None
         torch.manual_seed(0)
-        # Of the optimizer's, too, which warns of every frozen parameter.
+        # The optimizer too: it warns of every frozen parameter.
         with quiet_logger(logging.ERROR):
             self.model: BaseModel = MODELS.build(loaded.model)
             self.model.init_weights()
@@ -136,7 +136,7 @@ class Trainer:
         # Weights stay as they are: every step does the same work.
         for group in self.optimizer.optimizer.param_groups:
             group["lr"] = 0.0
-        # A region proposal network tells one class; the heads that follow it tell all.
+        # A region proposal network has one class; the heads that follow it have all.
         heads = (m for m in self.model.modules() if hasattr(m, "num_classes"))
         self.batch = batch.make(num_classes=max(head.num_classes for head in heads))
 
@@ -160,7 +160,7 @@ class Trainer:
                 raise ValueError(f"{name} of {type(self.model).__name__} is {value}")
 
     def two_steps(self) -> None:
-        """The second has the optimizer's state beside its gradients."""
+        """Two iterations: the second has the optimizer's state beside its gradients."""
         self.step()
         self.step()
 

@@ -34,7 +34,7 @@ class NotMeasured:
     Args:
         name: of it.
         reason: what kind of error, and its first or most telling line.
-        expected: the machine lacks something that is known; otherwise something is wrong.
+        expected: the machine is known to lack something; otherwise something is wrong.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Attempts:
 
     @contextmanager
     def attempt(self, name: str) -> Iterator[None]:
-        """Keep an error from what happens inside; it is printed if nobody could expect it."""
+        """Catch an error of what happens inside; an unexpected one is printed."""
         failed = True
         try:
             yield
@@ -109,8 +109,8 @@ def take_turns(
         steps: by name.
         runs: of each, whose results are kept, at least 1.
         warmup: runs of each before those.
-        attempts: keeps errors; a step that failed is left out from then on, with its results. None:
-            they are raised.
+        attempts: catches errors; a step that failed is left out from then on, with its results.
+            None: errors are raised.
 
     Returns:
         Results of every run of every step that never failed, in the order of ``steps``.

@@ -53,6 +53,7 @@ def test_a_row_a_detector_and_only_the_stages_that_ran():
 def test_spreads_are_over_the_runs():
     assert OURS.stage("masks") == Spread(4.0, pytest.approx(8.5), 2.0, 9.0)
     assert OURS.total() == Spread(14.0, pytest.approx(18.5), 12.0, 19.0)
+    assert OURS.total().text(2) == "14.00 (12.00 to 19.00)"
     content = OURS.to_json()
     assert content["total_ms"]["p50"] == 14.0 and content["stages_ms"]["masks"]["maximum"] == 9.0
     assert content["memory"]["whole"] == 120_000_000 and content["runs"][2]["masks"] == 9.0
