@@ -12,12 +12,12 @@ from demo_model import demo_config, save_checkpoint
 from mmengine.config import Config
 from pycocotools import mask as coco_mask
 from released_checkpoints import tiny_config, tiny_network
-from zoo import add_to_zoo
+from zoo import add_to_zoo, zoo_facts
 
 from mmdet_embedmask.conversion.official import recognize
 from mmdet_embedmask.conversion.our_checkpoint import our_checkpoint
 from mmdet_embedmask.release import folder as release_folder
-from mmdet_embedmask.release.folder import ZooFacts, publish
+from mmdet_embedmask.release.folder import publish
 from mmdet_embedmask.release.verification import verify_release
 
 PICTURE = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
@@ -40,13 +40,7 @@ def metrics(tmp_path):
 def demo(tmp_path):
     """A checkpoint with weights, config and classes alone, and what the zoo says of it."""
     config = add_to_zoo(tmp_path / "clone", "demo.py", demo_config())
-    facts = ZooFacts(
-        config=str(config),
-        dataset="COCO val2017",
-        training_data="COCO",
-        source="a test",
-        url="http://host/zoo",
-    )
+    facts = zoo_facts(config)
     return save_checkpoint(tmp_path / "demo.pth"), facts
 
 
@@ -67,13 +61,7 @@ def test_a_converted_checkpoint_is_released_without_a_log(tmp_path, image, metri
     theirs = recognize(tiny_network(source)[1])
     torch.save(our_checkpoint(theirs, config, "tiny.py", "ab" * 32), tmp_path / "ours.pth")
     path = add_to_zoo(tmp_path / "clone", "released/net.py", config)
-    facts = ZooFacts(
-        config=str(path),
-        dataset="COCO val2017",
-        training_data="COCO",
-        source="this project",
-        url="http://host/zoo",
-    )
+    facts = zoo_facts(path)
 
     folder = publish_in(tmp_path, tmp_path / "ours.pth", image=image, facts=facts, metrics=metrics)
 

@@ -12,24 +12,15 @@ import yaml
 from mmdet.apis import DetInferencer
 from mmengine.config import Config
 from runs import build_runner, make_shapes, shapes_config
-from zoo import add_to_zoo
+from zoo import add_to_zoo, zoo_facts
 
 from mmdet_embedmask.files import sha256
 from mmdet_embedmask.release import folder as release_folder
-from mmdet_embedmask.release.folder import ZooFacts, publish
+from mmdet_embedmask.release.folder import publish
 from mmdet_embedmask.release.verification import verify_release, write_sums
 
 NAME = "embedmask_tiny_shapes"
-
-
-def zoo_facts(config):
-    return ZooFacts(
-        config=str(config),
-        dataset="shapes val",
-        training_data="shapes",
-        source="a test",
-        url="http://127.0.0.1:1/zoo/",
-    )
+SHAPES = dict(dataset="shapes val", training_data="shapes", url="http://127.0.0.1:1/zoo/")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +29,7 @@ def facts(run):
     work_dir, _, runner = run
     config = runner.cfg.copy()
     config.merge_from_dict({"train_cfg.max_iters": 1000, "work_dir": "another"})
-    return zoo_facts(add_to_zoo(work_dir / "clone", f"{NAME}.py", config))
+    return zoo_facts(add_to_zoo(work_dir / "clone", f"{NAME}.py", config), **SHAPES)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +48,20 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def released(run, facts, tmp_path_factory):
+def publish_run(run, facts):
+    """Publishes a checkpoint of the run by its file name."""
     work_dir, image, _ = run
-    out = tmp_path_factory.mktemp("out")
-    return publish(work_dir / "iter_4.pth", work_dir=work_dir, out=out, image=image, facts=facts)
+
+    def made(checkpoint, out, facts=facts, metrics=None):
+        options = dict(work_dir=work_dir, image=image, facts=facts, metrics=metrics)
+        return publish(work_dir / checkpoint, out=out, **options)
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def released(publish_run, tmp_path_factory):
+    return publish_run("iter_4.pth", tmp_path_factory.mktemp("out"))
 
 
 @pytest.fixture
@@ -214,68 +215,38 @@ def test_a_folder_that_is_no_release_is_refused(tmp_path):
         verify_release(tmp_path)
 
 
-def test_an_interrupted_release_leaves_nothing(run, facts, tmp_path, monkeypatch):
-    work_dir, image, _ = run
-
+def test_an_interrupted_release_leaves_nothing(publish_run, tmp_path, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(release_folder, "_write_verification", stop)
     with pytest.raises(KeyboardInterrupt):
-        publish(
-            work_dir / "iter_4.pth",
-            work_dir=work_dir,
-            out=tmp_path / "out",
-            image=image,
-            facts=facts,
-        )
+        publish_run("iter_4.pth", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_release_is_not_overwritten(run, facts, released):
-    work_dir, image, _ = run
+def test_a_release_is_not_overwritten(publish_run, released):
     with pytest.raises(ValueError, match="exists already"):
-        publish(
-            work_dir / "iter_4.pth",
-            work_dir=work_dir,
-            out=released.parent,
-            image=image,
-            facts=facts,
-        )
+        publish_run("iter_4.pth", released.parent)
 
 
-def test_a_checkpoint_that_was_not_evaluated_needs_metrics(run, facts, tmp_path):
-    work_dir, image, _ = run
+def test_a_checkpoint_that_was_not_evaluated_needs_metrics(publish_run, tmp_path):
     with pytest.raises(ValueError, match="has not evaluated .*iter_2.pth: run tools/test.py"):
-        publish(work_dir / "iter_2.pth", work_dir=work_dir, out=tmp_path, image=image, facts=facts)
+        publish_run("iter_2.pth", tmp_path)
     measured = tmp_path / "measured.json"
     measured.write_text(json.dumps({"coco/segm_mAP": 0.25, "coco/segm_mAP_l": -1.0, "time": 3}))
-    target = publish(
-        work_dir / "iter_2.pth",
-        work_dir=work_dir,
-        out=tmp_path,
-        image=image,
-        facts=facts,
-        metrics=measured,
-    )
+    target = publish_run("iter_2.pth", tmp_path, metrics=measured)
     (entry,) = yaml.safe_load((target / "metafile_entry.yml").read_text())
     assert [result["Metrics"] for result in entry["Results"]] == [{"mask AP": 25.0}]
 
 
-def test_an_image_without_a_detection_verifies_nothing(run, released, tmp_path):
-    work_dir, image, _ = run
+def test_an_image_without_a_detection_verifies_nothing(publish_run, released, tmp_path):
     checkpoint = torch.load(released / f"{released.name}.pth", weights_only=True)
     text = checkpoint["meta"]["cfg"]
     checkpoint["meta"]["cfg"] = text.replace("score_thr=0.005", "score_thr=0.999")
     assert checkpoint["meta"]["cfg"] != text
     torch.save(checkpoint, tmp_path / "blind.pth")
     config = Config.fromstring(checkpoint["meta"]["cfg"], ".py")
-    facts = zoo_facts(add_to_zoo(tmp_path, "blind.py", config))
+    facts = zoo_facts(add_to_zoo(tmp_path, "blind.py", config), **SHAPES)
     with pytest.raises(ValueError, match="detects nothing on .* would verify nothing"):
-        publish(
-            tmp_path / "blind.pth",
-            work_dir=work_dir,
-            out=tmp_path / "out",
-            image=image,
-            facts=facts,
-        )
+        publish_run(tmp_path / "blind.pth", tmp_path / "out", facts)

@@ -10,11 +10,11 @@ import torch
 import yaml
 from demo_model import demo_config, save_checkpoint
 from mmengine.config import Config
-from zoo import add_to_zoo
+from zoo import add_to_zoo, zoo_facts
 
 from mmdet_embedmask.files import sha256
 from mmdet_embedmask.release import verification
-from mmdet_embedmask.release.folder import ZooFacts, publish
+from mmdet_embedmask.release.folder import publish
 from mmdet_embedmask.release.verification import verify_release, write_sums
 
 
@@ -25,13 +25,7 @@ def release(tmp_path_factory):
     cv2.imwrite(str(root / "image.png"), picture)
     (root / "metrics.json").write_text('{"coco/segm_mAP": 0.3}')
     config = add_to_zoo(root, "demo.py", demo_config())
-    facts = ZooFacts(
-        config=str(config),
-        dataset="toys",
-        training_data="toys",
-        source="a test",
-        url="http://host/zoo",
-    )
+    facts = zoo_facts(config)
     checkpoint = save_checkpoint(root / "demo.pth")
     return publish(
         checkpoint,
