@@ -22,7 +22,7 @@ from .peak_memory import in_new_process, peak_of, with_threads
 from .stages import read_masks
 from .turns import take_turns
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 FLOOR = "writing the output"
 """Nothing but masks of the result's shape, allocated and filled: no mask stage of bitmaps can take
@@ -84,7 +84,7 @@ def mask_stages(stage: MaskStage) -> dict[str, Callable[[], Any]]:
     """
     inputs = stage.embeddings()
 
-    def of_stage(masks_of: Callable[..., T]) -> Callable[..., T]:
+    def of_stage(masks_of: Callable[..., _T]) -> Callable[..., _T]:
         shapes = dict(img_shape=stage.img_shape, size=stage.size)
         return partial(masks_of, *inputs, **shapes, recipe=stage.recipe)
 
