@@ -129,11 +129,11 @@ class CoupledHead:
     Placed before the head in the bases, it adds the proposal branch to the head's layers, keeps the
     proposals that learn a mask while the head computes its losses, and lets embedding and margin
     ride along to the detections. The head predicts one box a location, with center-ness, and
-    provides:
 
-    - ``forward``: class, box and center-ness maps, then those of ``proposal_branch``, by level;
-    - `_remember_assignment`, called once an image while targets are made;
-    - `_decode_training_boxes`.
+    - has a ``forward`` of class, box and center-ness maps, then those of ``proposal_branch``, by
+      level;
+    - calls `_remember_assignment` once an image, in their order, while it makes targets;
+    - overrides `_decode_training_boxes`.
 
     Args:
         embed_dim: D with both parts of the embedding, the same as the pixel head's.
