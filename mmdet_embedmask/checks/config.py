@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import EVALUATOR, init_default_scope
 
-from ..data.coco_dataset import ann_file_of, metric_problems
 from .annotation_file import NO_INSTANCE
-from .box import Use
 from .dataset import dataset_name, dataset_problems, reads_coco_files
+from .instance import Use
+from .metric import ann_file_of, metric_problems
 from .parts import measured_datasets, tolerated_errors
 from .problems import Problem, has_errors
 
@@ -37,11 +37,13 @@ def check_config_data(config: Config, check_images: bool) -> Iterator[Checked]:
         loader = config.get(f"{use}_dataloader")
         measure = None if use == "train" else config.get(f"{use}_evaluator")
         if loader:
-            yield from _check_use(loader.dataset, measure, use, check_images, seen)
+            yield from _check_use(
+                loader.dataset, measure, use, check_images=check_images, seen=seen
+            )
 
 
 def _check_use(
-    dataset_config: Any, measure: Any, use: Use, check_images: bool, seen: set[str]
+    dataset_config: Any, measure: Any, use: Use, *, check_images: bool, seen: set[str]
 ) -> Iterator[Checked]:
     """Check what has not been seen of the data sets for one use, and their evaluator."""
     try:

@@ -13,8 +13,8 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ..checks.box import Use
 from ..checks.dataset import dataset_name
+from ..checks.instance import Use
 from ..checks.parts import dataset_levels, measured_datasets, tolerated_errors, unwrap_datasets
 from ..options import check_num_classes, check_pad_divisor
 from .data_files import check_data_files, check_evaluated_images, check_same_classes

@@ -6,11 +6,11 @@ import pytest
 import torch
 from mmdet.evaluation import CocoMetric
 
+from mmdet_embedmask.checks.metric import check_metric_labels
 from mmdet_embedmask.data.coco_dataset import (
     CocoByName,
     CocoDatasetByName,
     CocoMetricByName,
-    check_metric_labels,
 )
 
 NAMES = {7: "dog", 3: "cat", 5: "bird"}
