@@ -7,8 +7,7 @@ from torch import Tensor
 from .errors import ConversionError, listed
 from .families import Family, identify_ours
 from .layout import our_layout
-from .name_table import NameTable, counters, their_names
-from .tensors import to_theirs
+from .name_table import NameTable, counters, their_names, to_theirs
 
 
 def check_their_names(names: Collection[str], table: NameTable, family: Family) -> None:
