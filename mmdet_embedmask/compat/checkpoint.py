@@ -93,7 +93,7 @@ def nothing_allowed() -> Iterator[list[Any]]:
 
 
 def _name(allowed: Any) -> str:
-    """Under which torch knows what is allowed."""
+    """The name under which torch knows what is allowed."""
     if isinstance(allowed, tuple):
         return str(allowed[1])
     return f"{allowed.__module__}.{allowed.__qualname__}"
@@ -128,7 +128,7 @@ def _called(name: str) -> RefusedContentError:
 
 
 class LoadedArray(np.ndarray):
-    """What a checkpoint's array is: a NumPy array whose state is set once, by `_empty_array`'s.
+    """An array of a checkpoint: made by `_empty_array`, and its state can be set once.
 
     Setting the state of an array frees its memory, and a tensor that was made of it in between
     would still point there. It is saved as a plain array.

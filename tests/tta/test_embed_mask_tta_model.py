@@ -91,7 +91,7 @@ def test_another_detector_is_refused():
         ("embedmask_tiny_shapes", 4),
     ],
 )
-def test_the_configs_views(name, views, tmp_path):
+def test_each_configs_views_all_differ(name, views, tmp_path):
     import cv2
     import numpy as np
 
