@@ -5,6 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets import CocoDataset
+from mmdet.datasets.transforms import LoadAnnotations
 from pycocotools.coco import COCO
 
 from mmdet_embedmask.data import shapes as shapes_module
@@ -252,10 +255,6 @@ def test_places_without_sense_are_refused(tmp_path):
 
 
 def test_mmdetection_loads_the_data_set(tmp_path):
-    from mmcv.transforms import LoadImageFromFile
-    from mmdet.datasets import CocoDataset
-    from mmdet.datasets.transforms import LoadAnnotations
-
     config = ShapesConfig(num_images=12, empty_fraction=0.2, crowd_fraction=0.3)
     path = write_coco_shapes(tmp_path, "train", config)
     dataset = CocoDataset(

@@ -1,5 +1,7 @@
 from typing import get_args
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmcv.transforms import Compose
@@ -92,9 +94,6 @@ def test_another_detector_is_refused():
     ],
 )
 def test_each_configs_views_all_differ(name, views, tmp_path):
-    import cv2
-    import numpy as np
-
     path = tmp_path / "image.png"
     cv2.imwrite(str(path), np.zeros((50, 70, 3), np.uint8))
     cfg = Config.fromfile(CONFIGS / f"{name}.py")
