@@ -45,7 +45,7 @@ def check_config_data(config: Config, check_images: bool) -> Iterator[Checked]:
 def _check_use(
     dataset_config: Any, measure: Any, use: Use, *, check_images: bool, seen: set[str]
 ) -> Iterator[Checked]:
-    """Check what has not been seen of the data sets for one use, and their evaluator."""
+    """Check the data sets of one use that are not in ``seen``, and their evaluator."""
     try:
         evaluator = _build_evaluator(measure)
     except Exception as error:  # whatever is wrong with its file
@@ -54,7 +54,7 @@ def _check_use(
     parts = list(measured_datasets(dataset_config, evaluator))
     background = []
     for part, metrics in parts:
-        # Unread, so that a broken file is told of and not stumbled over.
+        # Not read yet: a broken file is reported below and does not fail here.
         dataset = DATASETS.build({**part, "lazy_init": True})
         key = f"{use == 'train'} {part} {measure}"
         if key in seen:

@@ -140,7 +140,7 @@ def _check_box(
     where = f"{where}, bbox {shown(annotation['bbox'])} in {width} x {height}"
     margin = max(height, width)
     inside = all(
-        # Each alone first: Python cannot add a float to any whole number.
+        # Each alone first: Python cannot add a float to a huge whole number.
         -margin <= low <= limit + margin
         and length <= limit + 2 * margin
         and low + length <= limit + margin

@@ -62,8 +62,7 @@ def mmengine_content() -> Iterator[None]:
 
     Meanwhile in other threads, too: torch has one list of what is allowed. What others have allowed
     stays allowed, but for the names that are ours here. Below torch 2.6 this does nothing: allowing
-    a function under another's name came with that version, and only since it is weights_only the
-    default.
+    a function under another's name came with that version, as did weights_only as the default.
     """
     if Version(torch.__version__).release < (2, 6):
         yield

@@ -107,7 +107,7 @@ def check_fits(
 def _check_num_classes(
     theirs: Mapping[str, Tensor], expected: Mapping[str, Tensor], name: str, config: str
 ) -> None:
-    """Classes first: they also change shapes elsewhere."""
+    """Checked first, because the number of classes changes other shapes too."""
     if name in theirs and len(theirs[name]) != len(expected[name]):
         found, wanted = len(theirs[name]), len(expected[name])
         raise ConversionError(

@@ -17,7 +17,7 @@ class Family:
 
     Attributes:
         name: 'plain' or 'fused', after its pixel tower; the paper's Table 1 or Table 2.
-        prefixes: a file that has names of all of them is of this family.
+        prefixes: a file is of this family if it has names that begin with each of them.
         layout: counts the layers of a file.
         name_table: which weights belong together.
         skipped: names that hold no weight.

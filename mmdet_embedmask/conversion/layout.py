@@ -35,14 +35,14 @@ class Layout:
 
     @property
     def depth(self) -> int | None:
-        """Of the backbone; None if it is none that was released."""
+        """Of the backbone; None if no network of that depth was released."""
         return DEPTHS.get(self.blocks)
 
 
 def count_in(names: Collection[str], pattern: str) -> int:
     """Number of different indices that the pattern's group has in the names.
 
-    Not the highest index: where one is missing, names that the number leads to are missing too.
+    Not the highest index: so one that is missing shows later as missing names.
     """
     return len({match[1] for name in names if (match := re.fullmatch(pattern, name))})
 

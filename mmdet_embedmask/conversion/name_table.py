@@ -11,7 +11,7 @@ from torch import Tensor
 from ..functional.geometry import SPATIAL_AWARE_DIM
 
 NameTable = dict[str, tuple[str, ...]]
-"""Our name -> theirs; several of theirs follow each other along the first dimension."""
+"""Our name -> theirs; several of theirs are joined along the first dimension."""
 
 COUNTER = "num_batches_tracked"
 
@@ -41,7 +41,7 @@ def scales(ours: str, theirs: str, levels: int) -> NameTable:
 
 
 def group_norm_tower(ours: str, theirs: str, convs: int) -> NameTable:
-    """Convolutions with bias, GroupNorm and ReLU, which theirs number through."""
+    """Convolutions with bias, GroupNorm and ReLU, which are numbered consecutively in theirs."""
     table: NameTable = {}
     for i in range(convs):
         table |= affine(f"{ours}.{i}.conv", f"{theirs}.{3 * i}")

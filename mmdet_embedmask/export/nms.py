@@ -47,7 +47,7 @@ def one_class_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_boxes
 
 @one_class_nms.register_fake
 def _(boxes: Tensor, scores: Tensor, iou_threshold: float, max_boxes: int) -> Tensor:
-    """A number that depends on the boxes."""
+    """How many are kept depends on the boxes."""
     kept = torch.library.get_ctx().new_dynamic_size(min=0)
     return torch.empty(kept, dtype=torch.long, device=boxes.device)
 

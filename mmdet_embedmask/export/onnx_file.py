@@ -32,7 +32,7 @@ AXES = {
 """Axes of input and outputs: names of those that differ from image to image."""
 
 TRACED_SIZE = (288, 416)
-"""The exporter takes an axis of one cell for a fixed one: the coarsest level has more here."""
+"""Every level has several cells at this size: the exporter takes an axis of one cell as fixed."""
 
 OPSET = 18
 MAX_BYTES = 2**31 - 1

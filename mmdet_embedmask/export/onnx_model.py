@@ -101,7 +101,7 @@ class OnnxEmbedMask(nn.Module):
         return detections.bboxes, scores, labels, probabilities
 
     def _network_input(self, image: Tensor) -> Tensor:
-        """(1, 3, h, w) normalised and padded: the data preprocessor reads sizes as numbers."""
+        """(1, 3, h, w) normalised and padded; the data preprocessor would read sizes as numbers."""
         preprocessor = self.model.data_preprocessor
         x = image.permute(2, 0, 1)
         if preprocessor._channel_conversion:
@@ -110,7 +110,7 @@ class OnnxEmbedMask(nn.Module):
         if preprocessor._enable_normalize:
             x = (x - preprocessor.mean) / preprocessor.std
         divisor = preprocessor.pad_size_divisor
-        # Upwards without negative numbers, which ONNX divides towards zero.
+        # Rounded up without negative numbers: ONNX divides those towards zero.
         height, width = ((side + divisor - 1) // divisor * divisor for side in image.shape[:2])
         padding = (0, width - image.shape[1], 0, height - image.shape[0])
         return F.pad(x, padding, value=preprocessor.pad_value)[None]

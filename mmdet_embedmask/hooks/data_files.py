@@ -26,7 +26,7 @@ def check_data_files(
         datasets: of any format.
         use: what they are for.
         check_images: whether to look at the image files.
-        tolerated: kinds of errors in annotation files that are none here.
+        tolerated: kinds of errors in annotation files that are only warnings here.
 
     Raises:
         ValueError: if a data set cannot be used, with all reasons.

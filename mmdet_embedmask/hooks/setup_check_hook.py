@@ -25,7 +25,7 @@ WITHOUT_MASKS = {
     MixUp: "take CachedMixUp in the data set's own pipeline",
     RandomShift: "take TranslateX and TranslateY",
 }
-"""Transforms of MMDetection that move boxes and leave masks, and what does both."""
+"""Transforms of MMDetection that move boxes but not masks, and what to take instead."""
 
 
 @HOOKS.register_module()
@@ -101,10 +101,10 @@ class SetupCheckHook(Hook):
 
 
 def check_transforms(dataset: Any, hooks: Iterable[Hook] = ()) -> None:
-    """Check that no transform of a dataset that is learned from leaves masks.
+    """Check that no transform of the training data moves boxes without their masks.
 
     Args:
-        dataset: with its wrappers, which may have pipelines, too.
+        dataset: with its wrappers, which may have pipelines of their own.
         hooks: of the run; a PipelineSwitchHook brings a pipeline for later.
 
     Raises:

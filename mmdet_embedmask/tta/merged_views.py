@@ -86,8 +86,8 @@ def merge_detections(
 
     Boxes are suppressed across views as a detector suppresses its own. What is left stands for the
     detections of the same class, one a view, that overlap it by more than the same threshold: its
-    box is their mean, weighted by score, and its score their sum over the number of views, so that
-    what one view alone has seen counts less.
+    box is their mean, weighted by score, and its score the sum of theirs over the number of views.
+    So what one view alone has seen counts less.
 
     Args:
         views: V of the image.
