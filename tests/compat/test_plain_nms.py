@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmcv.ops.nms import ext_module
 from torch import Tensor
 
 from mmdet_embedmask.compat.mmcv_ops import STAND_IN_ORIGIN, install_mmcv_ops
@@ -136,8 +137,6 @@ def compiled_nms():
     """MMCV's own nms over its compiled function."""
     if install_mmcv_ops():
         pytest.skip(f"no compiled MMCV here: mmcv._ext is the {STAND_IN_ORIGIN}")
-    from mmcv.ops.nms import ext_module
-
     return ext_module.nms
 
 

@@ -6,6 +6,7 @@ from types import ModuleType
 import pytest
 import torch
 import torch.nn.functional as F
+from mmcv.ops.roi_align import ext_module
 from mmdet.models.losses.focal_loss import py_sigmoid_focal_loss
 from torch import Tensor
 
@@ -250,8 +251,6 @@ def compiled():
     """The extension module of compiled MMCV."""
     if install_mmcv_ops():
         pytest.skip(f"no compiled MMCV here: mmcv._ext is the {STAND_IN_ORIGIN}")
-    from mmcv.ops.roi_align import ext_module
-
     return ext_module
 
 
