@@ -25,7 +25,7 @@ BORDER = 0.08
 PLACEMENT_TRIES = 20
 """After so many places that would hide too much, the object is left out."""
 
-HUE_STEP = 0.618034
+OBJECT_HUE_STEP = 0.618034
 """The golden ratio: such steps keep the hues of one image's objects apart, however many."""
 
 PIXEL_NOISE = 4.0
@@ -142,7 +142,7 @@ def render_image(
     hue = rng.random()
     for index in range(len(shapes)):
         visible = owner == index
-        image[visible] = object_fill(rng, (hue + index * HUE_STEP) % 1, canvas)[visible]
+        image[visible] = object_fill(rng, (hue + index * OBJECT_HUE_STEP) % 1, canvas)[visible]
     image = image + rng.normal(0, PIXEL_NOISE, image.shape)
     instances = [
         ShapeInstance(label, owner == index, int(mask.sum()), is_crowd)
