@@ -8,7 +8,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 
 from mmdet_embedmask.benchmark.ablation import changed_settings
-from mmdet_embedmask.data.shapes import SHAPE_CLASSES
+from mmdet_embedmask.data.shape_drawing import SHAPE_CLASSES
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "embedmask"
 PUBLIC = sorted(

@@ -155,6 +155,7 @@ ROOMS_BELOW = {
     "options": {"functional"},
     "layers": {"functional", "layers", "options"},
     "heads": {"functional", "layers", "heads", "options"},
+    "checks": {"functional", "checks"},
 }
 """What the files of each of these rooms import of the package."""
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmdet_embedmask import cli
-from mmdet_embedmask.data.shapes import ShapesConfig, write_coco_shapes
+from mmdet_embedmask.data.shape_scene import ShapesConfig
+from mmdet_embedmask.data.shapes import write_coco_shapes
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -9,16 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from .box import Use
 from .category import check_categories, is_id, is_whole
-from .instance import FileContext, Sizes, check_instance
-from .problems import Problem, ProblemCollector, show
+from .instance import FileContext, Sizes, Use, check_instance
+from .problems import Problem, ProblemCollector, shown
 
 MAX_PIXELS = 2**32 - 1
 """What COCO's run lengths can count."""
 
 NO_INSTANCE = "there is no instance to learn from, crowds apart"
-"""An error of a file that is learned from alone."""
+"""An error where nothing else is learned from."""
 
 
 def check_coco_file(
@@ -111,11 +110,11 @@ def _check_images(images: list[Any], found: ProblemCollector) -> Sizes:
         found.error("the file lists no image: is it the right one?", "'images': []")
     for image in images:
         if not isinstance(image, dict):
-            found.error("an entry of 'images' is not a JSON object: write {...}", show(image))
+            found.error("an entry of 'images' is not a JSON object: write {...}", shown(image))
             continue
         identity, name = image.get("id"), image.get("file_name")
         height, width = image.get("height"), image.get("width")
-        where = f"image {show(identity)}, {show(name)}"
+        where = f"image {shown(identity)}, {shown(name)}"
         if not isinstance(identity, str) and not is_id(identity):
             found.error("an image's 'id' is missing, or no whole number or text", where)
             continue
@@ -129,7 +128,7 @@ def _check_images(images: list[Any], found: ProblemCollector) -> Sizes:
         if not (_is_length(height) and _is_length(width) and height * width <= MAX_PIXELS):
             found.error(
                 "an image's 'height' or 'width' is missing or not a whole number of at least 1",
-                f"{where}, height {show(height)}, width {show(width)}",
+                f"{where}, height {shown(height)}, width {shown(width)}",
             )
             continue
         sizes[identity] = (int(height), int(width))
@@ -154,15 +153,15 @@ def _check_annotations(
         identity = annotation.get("id") if isinstance(annotation, dict) else None
         if is_id(identity):
             if identity in seen:
-                found.error("an annotation id occurs twice: number them", show(identity))
+                found.error("an annotation id occurs twice: number them", shown(identity))
             seen.add(identity)
         category = annotation.get("category_id") if isinstance(annotation, dict) else None
         if is_id(category) and category in left_out:
             found.warning(
                 "annotations of a category that is not in metainfo's classes are left out",
-                f"annotation {show(identity)}, category {category}",
+                f"annotation {shown(identity)}, category {category}",
             )
     if not num_learned and context.use == "train":
-        found.error(NO_INSTANCE, f"classes {show(classes)}")
+        found.error(NO_INSTANCE, f"classes {shown(classes)}")
     elif not annotations:
         found.warning("there is no annotation: predictions cannot be evaluated", context.use)

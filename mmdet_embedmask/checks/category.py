@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, TypeGuard
 
-from .problems import ProblemCollector, raise_errors, show
+from .problems import ProblemCollector, raise_errors, shown
 
 
 def is_whole(value: Any) -> TypeGuard[int | float]:
-    """Whether a value is a whole number, if only by its value: 96.0 is read as 96."""
+    """Whether a value is a whole number; 96.0 counts as 96."""
     return type(value) is int or (type(value) is float and value.is_integer())
 
 
@@ -64,16 +64,16 @@ def check_categories(
             found.error(
                 "a category lacks a whole number as 'id' or a text as 'name': write "
                 "{'id': 1, 'name': 'cat'}",
-                show(category),
+                shown(category),
             )
             continue
         if identity in ids:
-            found.error("a category id occurs twice: number them", show(category))
+            found.error("a category id occurs twice: number them", shown(category))
         if name in ids.values() and name in classes:
-            found.error("two categories share a name: unite them", show(category))
+            found.error("two categories share a name: unite them", shown(category))
         ids[identity] = name
     if isinstance(classes, str) or len(set(classes)) != len(classes):
-        found.error("classes must be a tuple of different names: ('cat', 'dog')", show(classes))
+        found.error("classes must be a tuple of different names: ('cat', 'dog')", shown(classes))
     names = list(ids.values())
     for name in classes:
         if name not in names:
@@ -81,7 +81,7 @@ def check_categories(
             found.error(
                 "a class is not among the file's categories: write metainfo=dict(classes=...) "
                 "exactly as the file has them, or add the category to the file",
-                f"{show(name)}, the file has {show(close[0] if close else names)}",
+                f"{shown(name)}, the file has {shown(close[0] if close else names)}",
             )
     learned = [name for name in names if name in classes]
     if not labels_by_name and learned != list(classes) and set(learned) == set(classes):
@@ -89,6 +89,6 @@ def check_categories(
             "labels go by the order of the file's categories, which is not that of metainfo's "
             "classes: set the data set's type='CocoDatasetByName' and its evaluator's "
             "type='CocoMetricByName', or reorder the classes",
-            f"classes {show(list(classes))}, the file has {show(learned)}",
+            f"classes {shown(list(classes))}, the file has {shown(learned)}",
         )
     return frozenset(ids), frozenset(key for key, name in ids.items() if name in classes)

@@ -9,10 +9,10 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import EVALUATOR, init_default_scope
 
-from ..data.coco_dataset import ann_file_of, metric_problems
 from .annotation_file import NO_INSTANCE
-from .box import Use
 from .dataset import dataset_name, dataset_problems, reads_coco_files
+from .instance import Use
+from .metric import ann_file_of, metric_problems
 from .parts import measured_datasets, tolerated_errors
 from .problems import Problem, has_errors
 
@@ -37,13 +37,15 @@ def check_config_data(config: Config, check_images: bool) -> Iterator[Checked]:
         loader = config.get(f"{use}_dataloader")
         measure = None if use == "train" else config.get(f"{use}_evaluator")
         if loader:
-            yield from _check_use(loader.dataset, measure, use, check_images, seen)
+            yield from _check_use(
+                loader.dataset, measure, use, check_images=check_images, seen=seen
+            )
 
 
 def _check_use(
-    dataset_config: Any, measure: Any, use: Use, check_images: bool, seen: set[str]
+    dataset_config: Any, measure: Any, use: Use, *, check_images: bool, seen: set[str]
 ) -> Iterator[Checked]:
-    """Check what has not been seen of the data sets for one use, and their evaluator."""
+    """Check the data sets of one use that are not in ``seen``, and their evaluator."""
     try:
         evaluator = _build_evaluator(measure)
     except Exception as error:  # whatever is wrong with its file
@@ -52,7 +54,7 @@ def _check_use(
     parts = list(measured_datasets(dataset_config, evaluator))
     background = []
     for part, metrics in parts:
-        # Unread, so that a broken file is told of and not stumbled over.
+        # Not read yet: a broken file is reported below and does not fail here.
         dataset = DATASETS.build({**part, "lazy_init": True})
         key = f"{use == 'train'} {part} {measure}"
         if key in seen:

@@ -10,11 +10,12 @@ from mmcv.transforms import LoadImageFromFile
 from mmdet.datasets import CocoDataset
 from mmengine.dataset import BaseDataset
 from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info
+from mmengine.evaluator import BaseMetric
 
 from .annotation_file import check_coco_file
-from .box import Use
 from .category import check_categories
 from .image_file import loaded_size
+from .instance import Use
 from .problems import Problem, ProblemCollector, has_errors, merge_problems, raise_errors, tolerate
 
 TURNED = (
@@ -50,10 +51,10 @@ def dataset_problems(
     of the images, and all learn what was found.
 
     Args:
-        dataset: one that `reads_coco_files`; loaded if it is not yet and its file is right.
+        dataset: one that `reads_coco_files`; it is loaded here, if its file is right.
         use: what it is for.
         check_images: whether to look at the image files.
-        tolerated: kinds of errors in the annotation file that are none here.
+        tolerated: kinds of errors in the annotation file that are only warnings here.
 
     Returns:
         Its problems, errors first.
@@ -78,16 +79,16 @@ def annotation_problems(dataset: CocoDataset, use: Use) -> list[Problem]:
     return check_coco_file(Path(dataset.ann_file), classes, use, by_name)
 
 
-def labels_by_name(dataset: BaseDataset) -> bool:
-    """Whether label k of a data set is its k-th class, as in `CocoDatasetByName`."""
-    return getattr(dataset, "LABELS_BY_NAME", False)
+def labels_by_name(part: BaseDataset | BaseMetric) -> bool:
+    """Whether label k of a data set or metric is its k-th class: `data.coco_dataset`'s say so."""
+    return getattr(part, "LABELS_BY_NAME", False)
 
 
 def load_by_classes(dataset: BaseDataset) -> None:
     """Load a data set, and check that label k of one in COCO's format is its k-th class.
 
     Args:
-        dataset: not loaded yet: it keeps nothing of its file by which this could be told.
+        dataset: not loaded yet: a loaded one no longer knows the order of the file.
 
     Raises:
         ValueError: if the file has the classes in another order, and the data set goes by that.

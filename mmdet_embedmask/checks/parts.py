@@ -1,4 +1,4 @@
-"""Data sets inside wrappers, what measures each, and which errors of their files are none there."""
+"""Data sets inside wrappers, what measures each, and which errors of its file do no harm there."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -8,8 +8,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric, Evaluator
 
 from .annotation_file import NO_INSTANCE
-from .box import Use
-from .instance import NO_MASK
+from .instance import NO_MASK, Use
 
 
 def unwrap_datasets(dataset: Any) -> Iterator[Any]:
@@ -50,10 +49,10 @@ def measured_datasets(
 def tolerated_errors(
     dataset: BaseDataset, use: Use, num_learned: int = 1, metrics: Iterable[BaseMetric] = ()
 ) -> tuple[str, ...]:
-    """The kinds of errors in an annotation file that are none where its data set stands.
+    """The kinds of errors in an annotation file that do no harm where its data set is used.
 
     Args:
-        dataset: one that is no wrapper; need not be loaded.
+        dataset: no wrapper; it need not be loaded.
         use: what it is for.
         num_learned: how many data sets are learned from together; not for evaluation.
         metrics: what measures it; not for training.

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 MAX_EXAMPLES = 5
+"""Places that a message names of each kind of problem."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class ProblemCollector:
 
 
 def merge_problems(parts: Sequence[Sequence[Problem]]) -> list[Problem]:
-    """The problems of one data set's parts, as if it had been checked in one go."""
+    """The problems of a data set whose parts were checked apart, as if it had been in one go."""
     found = ProblemCollector()
     for problem in chain.from_iterable(parts):
         found.add(problem)
@@ -68,7 +69,7 @@ def merge_problems(parts: Sequence[Sequence[Problem]]) -> list[Problem]:
 
 
 def tolerate(problems: Sequence[Problem], kinds: Collection[str]) -> list[Problem]:
-    """The same problems, errors first; those of these kinds are none, but warnings."""
+    """The same problems, errors first; errors of these kinds become warnings."""
     found = [replace(p, is_error=p.is_error and p.kind not in kinds) for p in problems]
     return sorted(found, key=lambda problem: not problem.is_error)
 
@@ -94,7 +95,7 @@ def raise_errors(problems: Sequence[Problem], name: str) -> None:
         raise ValueError(f"{name} cannot be used:\n" + "\n".join(lines))
 
 
-def show(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as messages show it, cut if it is long."""
     try:
         return reprlib.repr(value)

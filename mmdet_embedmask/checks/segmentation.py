@@ -1,7 +1,7 @@
 """Whether the 'segmentation' of an annotation can be drawn, before pycocotools gets it.
 
-pycocotools draws polygons and decodes run lengths in C: far coordinates exhaust the memory, a wrong
-sum of run lengths and broken text are read beyond their end.
+pycocotools draws polygons and decodes run lengths in C: far coordinates exhaust the memory, and
+run lengths with a wrong sum, or broken text, are read beyond their end.
 """
 
 from typing import Any, Literal
@@ -27,7 +27,7 @@ def mask_state(segmentation: Any, height: int, width: int) -> State:
         width: of the image.
 
     Returns:
-        What kind of mask it gives. The worst polygon counts for "short", the best for "empty".
+        What kind of mask it gives: "short" if one polygon is, else "drawn" if one polygon is.
 
     Raises:
         ValueError: with cause and cure, if it gives none.

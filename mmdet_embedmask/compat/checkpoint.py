@@ -62,8 +62,7 @@ def mmengine_content() -> Iterator[None]:
 
     Meanwhile in other threads, too: torch has one list of what is allowed. What others have allowed
     stays allowed, but for the names that are ours here. Below torch 2.6 this does nothing: allowing
-    a function under another's name came with that version, and only since it is weights_only the
-    default.
+    a function under another's name came with that version, as did weights_only as the default.
     """
     if Version(torch.__version__).release < (2, 6):
         yield
@@ -93,7 +92,7 @@ def nothing_allowed() -> Iterator[list[Any]]:
 
 
 def _name(allowed: Any) -> str:
-    """Under which torch knows what is allowed."""
+    """The name under which torch knows what is allowed."""
     if isinstance(allowed, tuple):
         return str(allowed[1])
     return f"{allowed.__module__}.{allowed.__qualname__}"
@@ -128,7 +127,7 @@ def _called(name: str) -> RefusedContentError:
 
 
 class LoadedArray(np.ndarray):
-    """What a checkpoint's array is: a NumPy array whose state is set once, by `_empty_array`'s.
+    """An array of a checkpoint: made by `_empty_array`, and its state can be set once.
 
     Setting the state of an array frees its memory, and a tensor that was made of it in between
     would still point there. It is saved as a plain array.

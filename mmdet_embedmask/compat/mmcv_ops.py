@@ -1,9 +1,9 @@
 """A stand-in for MMCV's compiled operations, so that ``mmcv-lite`` is enough.
 
-MMDetection imports :mod:`mmcv.ops`, and that the extension module ``mmcv._ext``, which only a
-compiled MMCV has. EmbedMask needs few of its operations: modules ``plain_nms`` and ``plain_ops``
-beside this one have those. All others are there by name, as :mod:`mmcv.ops` asks for them at
-import, and raise an error when called.
+MMDetection imports :mod:`mmcv.ops`, which imports the extension module ``mmcv._ext``. Only a
+compiled MMCV has that. EmbedMask needs few of its operations: the modules ``plain_nms`` and
+``plain_ops`` beside this one have those. All others are there by name, as :mod:`mmcv.ops` asks for
+them at import, and raise an error when called.
 """
 
 import importlib

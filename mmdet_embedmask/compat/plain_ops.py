@@ -21,7 +21,13 @@ COMPILED_MMCV_CURE = (
 
 
 def sigmoid_focal_loss_forward(
-    logits: Tensor, target: Tensor, weight: Tensor, output: Tensor, gamma: float, alpha: float
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    output: Tensor,
+    *,
+    gamma: float,
+    alpha: float,
 ) -> None:
     """Write the focal loss of each class into ``output``, (N, C).
 
@@ -40,7 +46,13 @@ def sigmoid_focal_loss_forward(
 
 
 def sigmoid_focal_loss_backward(
-    logits: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, gamma: float, alpha: float
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor,
+    grad_input: Tensor,
+    *,
+    gamma: float,
+    alpha: float,
 ) -> None:
     """Write the focal loss's derivative by the logits into ``grad_input``; see the forward."""
     p, log_p, log_q, is_class = _focal_terms(logits, target, weight)

@@ -14,7 +14,7 @@ from ..files import checkpoint_bytes, file_identity, sha256, write_bytes
 from .errors import ConversionError, listed
 
 FOREIGN_CODE = re.compile(r"GLOBAL (\S+)")
-"""What torch's safe loader calls a class or function that is not allowed."""
+"""How torch's safe loader names a class or function that it refuses."""
 
 PARALLEL_PREFIX = "module."
 """Before every name where a parallel wrapper was saved instead of the network."""

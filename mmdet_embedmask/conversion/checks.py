@@ -7,8 +7,7 @@ from torch import Tensor
 from .errors import ConversionError, listed
 from .families import Family, identify_ours
 from .layout import our_layout
-from .name_table import NameTable, counters, their_names
-from .tensors import to_theirs
+from .name_table import NameTable, counters, their_names, to_theirs
 
 
 def check_their_names(names: Collection[str], table: NameTable, family: Family) -> None:
@@ -108,7 +107,7 @@ def check_fits(
 def _check_num_classes(
     theirs: Mapping[str, Tensor], expected: Mapping[str, Tensor], name: str, config: str
 ) -> None:
-    """Classes first: they also change shapes elsewhere."""
+    """Checked first, because the number of classes changes other shapes too."""
     if name in theirs and len(theirs[name]) != len(expected[name]):
         found, wanted = len(theirs[name]), len(expected[name])
         raise ConversionError(

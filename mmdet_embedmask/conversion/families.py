@@ -2,46 +2,47 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Literal
 
-from . import names_table1, names_table2
 from .errors import ConversionError, listed
+from .fused_program import SKIPPED, fused_layout, fused_name_table
 from .layout import Layout
 from .name_table import NameTable
+from .plain_program import plain_layout, plain_name_table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """One of the released programs.
 
     Attributes:
-        name: 'table1' or 'table2', after the paper's tables of results.
-        prefixes: a file that has names of all of them is of this family.
+        name: 'plain' or 'fused', after its pixel tower; the paper's Table 1 or Table 2.
+        prefixes: a file is of this family if it has names that begin with each of them.
         layout: counts the layers of a file.
         name_table: which weights belong together.
         skipped: names that hold no weight.
     """
 
-    name: str
+    name: Literal["plain", "fused"]
     prefixes: tuple[str, ...]
     layout: Callable[[Collection[str]], Layout]
     name_table: Callable[[Layout], NameTable]
     skipped: tuple[str, ...] = ()
 
 
-TABLE1 = Family(
-    "table1",
-    ("rpn.head.proposal_", "rpn.head.pixel_"),
-    names_table1.layout,
-    names_table1.name_table,
+PLAIN = Family(
+    name="plain",
+    prefixes=("rpn.head.proposal_", "rpn.head.pixel_"),
+    layout=plain_layout,
+    name_table=plain_name_table,
 )
-TABLE2 = Family(
-    "table2",
-    ("proposal_generator.fcos_head.", "proposal_head.", "mask_branch.", "pixel_head."),
-    names_table2.layout,
-    names_table2.name_table,
-    names_table2.SKIPPED,
+FUSED = Family(
+    name="fused",
+    prefixes=("proposal_generator.fcos_head.", "proposal_head.", "mask_branch.", "pixel_head."),
+    layout=fused_layout,
+    name_table=fused_name_table,
+    skipped=SKIPPED,
 )
-FAMILIES = {family.name: family for family in (TABLE1, TABLE2)}
 
 OURS = ("bbox_head.", "mask_head.embedding_prediction.")
 """Prefixes that only an EmbedMask of this package has together."""
@@ -69,7 +70,7 @@ def identify(names: Collection[str]) -> Family:
     Raises:
         ConversionError: if they are of no checkpoint that the authors' programs write.
     """
-    for family in FAMILIES.values():
+    for family in (PLAIN, FUSED):
         if _has_all(names, family.prefixes):
             return family
     if _has_all(names, OURS):
@@ -80,9 +81,9 @@ def identify(names: Collection[str]) -> Family:
     kinds = [kind for prefix, kind in OTHERS if _has_all(names, (prefix,))]
     what = kinds[0] if kinds else "no detector that is known here"
     raise ConversionError(
-        f"this is {what}, not an EmbedMask: names of the Table 1 program start with "
-        f"{' and '.join(TABLE1.prefixes)}, of the Table 2 program with "
-        f"{', '.join(TABLE2.prefixes)}. It has: {listed(sorted(names))}. Give a checkpoint of one "
+        f"this is {what}, not an EmbedMask: names of the plain program start with "
+        f"{' and '.join(PLAIN.prefixes)}, of the fused program with "
+        f"{', '.join(FUSED.prefixes)}. It has: {listed(sorted(names))}. Give a checkpoint of one "
         "of these programs"
     )
 
@@ -99,4 +100,4 @@ def identify_ours(names: Collection[str]) -> Family:
             "checkpoint that tools/train.py or official_to_mmdet.py wrote"
         )
     fused = any(name.startswith("mask_head.tower.refine.") for name in names)
-    return TABLE2 if fused else TABLE1
+    return FUSED if fused else PLAIN

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-STAGES = (1, 2, 3, 4)
+RESNET_STAGES = (1, 2, 3, 4)
 """Of a ResNet, as MMDetection numbers them."""
 
 DEPTHS: dict[tuple[int, ...], int] = {(3, 4, 6, 3): 50, (3, 4, 23, 3): 101}
@@ -35,14 +35,14 @@ class Layout:
 
     @property
     def depth(self) -> int | None:
-        """Of the backbone; None if it is none that was released."""
+        """Of the backbone; None if no network of that depth was released."""
         return DEPTHS.get(self.blocks)
 
 
-def count(names: Collection[str], pattern: str) -> int:
+def count_in(names: Collection[str], pattern: str) -> int:
     """Number of different indices that the pattern's group has in the names.
 
-    Not the highest index: where one is missing, names that the number leads to are missing too.
+    Not the highest index: so one that is missing shows later as missing names.
     """
     return len({match[1] for name in names if (match := re.fullmatch(pattern, name))})
 
@@ -50,20 +50,22 @@ def count(names: Collection[str], pattern: str) -> int:
 def our_layout(names: Collection[str]) -> Layout:
     """The layout of an EmbedMask of ours, from the names of its weights."""
     return Layout(
-        blocks=tuple(count(names, rf"backbone\.layer{s}\.(\d+)\.conv1\.weight") for s in STAGES),
-        head_convs=count(names, r"bbox_head\.cls_convs\.(\d+)\.conv\.weight"),
-        levels=count(names, r"bbox_head\.scales\.(\d+)\.scale"),
-        pixel_convs=count(names, r"mask_head\.tower\.convs\.(\d+)\.conv\.weight"),
-        fused_levels=count(names, r"mask_head\.tower\.refine\.(\d+)\.conv\.weight"),
+        blocks=tuple(
+            count_in(names, rf"backbone\.layer{s}\.(\d+)\.conv1\.weight") for s in RESNET_STAGES
+        ),
+        head_convs=count_in(names, r"bbox_head\.cls_convs\.(\d+)\.conv\.weight"),
+        levels=count_in(names, r"bbox_head\.scales\.(\d+)\.scale"),
+        pixel_convs=count_in(names, r"mask_head\.tower\.convs\.(\d+)\.conv\.weight"),
+        fused_levels=count_in(names, r"mask_head\.tower\.refine\.(\d+)\.conv\.weight"),
         reduced="bbox_head.proposal_branch.reduce_embedding.weight" in names,
-        semantic_convs=count(names, r"mask_head\.semantic_branch\.convs\.(\d+)\.conv\.weight"),
+        semantic_convs=count_in(names, r"mask_head\.semantic_branch\.convs\.(\d+)\.conv\.weight"),
     )
 
 
 def resnet_layers(blocks: tuple[int, ...]) -> Iterator[tuple[str, str]]:
     """Our names, below the backbone's, of every convolution and the norm that follows it."""
     yield "conv1", "bn1"
-    for stage, number in zip(STAGES, blocks, strict=True):
+    for stage, number in zip(RESNET_STAGES, blocks, strict=True):
         for block in range(number):
             prefix = f"layer{stage}.{block}"
             for i in (1, 2, 3):

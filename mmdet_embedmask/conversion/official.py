@@ -1,21 +1,20 @@
 """Checkpoints of the authors' programs, recognised and converted in both directions.
 
-Positions, priors and boxes are computed and not stored: nothing but names, three reshapes and the
-options below lies between the two sides. `tests/conversion` holds that the outputs are equal.
+Positions, priors and boxes are computed, not stored. The two sides differ in names, three reshapes
+and the options below alone. `tests/conversion` holds that the outputs are equal.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from .checks import check_our_names, check_their_names
 from .errors import ConversionError
-from .families import TABLE1, Family, identify, identify_ours
+from .families import PLAIN, Family, identify, identify_ours
 from .layout import Layout, our_layout
-from .name_table import NameTable
-from .table1_weights import divide_embedding_weights, has_one_margin, repeat_margin
-from .tensors import to_ours, to_theirs
+from .name_table import NameTable, counters, their_names, to_ours, to_theirs
+from .plain_program import divide_embedding_weights, has_one_margin, repeat_margin
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def recognize(weights: Mapping[str, Tensor], embed_reduce_factor: float = 1.0) -
 
     Args:
         weights: by their names, without a prefix.
-        embed_reduce_factor: EMBED_REDUCE_FACTOR of the Table 1 program's configuration, by which it
+        embed_reduce_factor: EMBED_REDUCE_FACTOR of the plain program's configuration, by which it
             divides the towers before it predicts embeddings; its default is 1.
 
     Raises:
@@ -64,7 +63,7 @@ def recognize(weights: Mapping[str, Tensor], embed_reduce_factor: float = 1.0) -
     layout = family.layout(weights)
     notes = []
     ready = dict(weights)
-    if family is TABLE1:
+    if family is PLAIN:
         ready = divide_embedding_weights(ready, embed_reduce_factor)
         if embed_reduce_factor != 1:
             notes.append(f"weights of embeddings divided by {embed_reduce_factor:g}")
@@ -76,7 +75,7 @@ def recognize(weights: Mapping[str, Tensor], embed_reduce_factor: float = 1.0) -
             )
     elif embed_reduce_factor != 1:
         raise ConversionError(
-            f"--embed-reduce-factor {embed_reduce_factor:g} belongs to the Table 1 program and "
+            f"--embed-reduce-factor {embed_reduce_factor:g} belongs to the plain program and "
             f"this is a {family.name} checkpoint: leave it out"
         )
     check_their_names(ready, family.name_table(layout), family)
@@ -86,7 +85,7 @@ def recognize(weights: Mapping[str, Tensor], embed_reduce_factor: float = 1.0) -
 def to_official(state_dict: Mapping[str, Tensor]) -> OfficialWeights:
     """Our weights by the names of the program that is closest.
 
-    Embeddings are those of EMBED_REDUCE_FACTOR 1, the Table 1 program's default.
+    Embeddings are those of EMBED_REDUCE_FACTOR 1, the plain program's default.
 
     Args:
         state_dict: of an EmbedMask.
@@ -99,3 +98,30 @@ def to_official(state_dict: Mapping[str, Tensor]) -> OfficialWeights:
     table = family.name_table(layout)
     check_our_names(state_dict, table, family, "the checkpoint")
     return OfficialWeights(family, layout, to_theirs(state_dict, table))
+
+
+def conversion_report(official: OfficialWeights, ours: Collection[str]) -> list[str]:
+    """Family, depth, and what became of every tensor of both sides, as lines.
+
+    Args:
+        official: recognised weights, or those that were made of ours.
+        ours: names of our weights.
+    """
+    table, layout = official.table, official.layout
+    counted = counters(table)
+    known = {*their_names(table), *counted.values()}
+    converted = sum(name in known for name in official.weights)
+    weights = len(official.weights) - len(official.skipped)
+    lacking = sum(name not in official.weights for name in counted.values())
+    covered = sum(name in table or name in counted for name in ours)
+    variant = ", with 1x1 convolutions in the proposal head" if layout.reduced else ""
+    lines = [
+        f"family: {official.family.name}{variant}",
+        f"depth: {layout.depth or layout.blocks}",
+        f"theirs: {len(official.weights)} tensors, {converted} of them ours "
+        f"({100 * converted / weights:.1f} % of those that hold weights)",
+        f"ours: {len(ours)} tensors, {covered - lacking} of them theirs, {lacking} counters of "
+        f"batches that theirs lacks ({100 * covered / len(ours):.1f} %)",
+    ]
+    lines += [f"skipped: {', '.join(official.skipped)}"] if official.skipped else []
+    return lines + [f"note: {note}" for note in official.notes]

@@ -17,11 +17,11 @@ from .errors import ConversionError
 from .official import OfficialWeights
 
 RELEASED_CONFIGS = {
-    ("table1", False, 50): "released/embedmask_r50_fpn_1x_coco_released.py",
-    ("table1", False, 101): "released/embedmask_r101_fpn_ms-3x_coco_released.py",
-    ("table2", True, 50): "embedmask_fused_r50_fpn_ms-1x_coco.py",
-    ("table2", True, 101): "embedmask_fused_r101_fpn_ms-3x_coco.py",
-    ("table2", False, 50): "released/embedmask_fused-conv3_r50_fpn_ms-1x_coco.py",
+    ("plain", False, 50): "released/embedmask_r50_fpn_1x_coco_released.py",
+    ("plain", False, 101): "released/embedmask_r101_fpn_ms-3x_coco_released.py",
+    ("fused", True, 50): "embedmask_fused_r50_fpn_ms-1x_coco.py",
+    ("fused", True, 101): "embedmask_fused_r101_fpn_ms-3x_coco.py",
+    ("fused", False, 50): "released/embedmask_fused-conv3_r50_fpn_ms-1x_coco.py",
 }
 """Config below configs/embedmask by family, 1x1 convolutions in the proposal head, and depth."""
 
@@ -29,6 +29,7 @@ BUFFERS = "released_buffers"
 """Key in ``meta`` of what our network does not need and the authors' checkpoint had."""
 
 META_KEYS = ("classes", "palette")
+"""What is kept of a data set's ``metainfo``."""
 
 
 def released_config(official: OfficialWeights) -> str:

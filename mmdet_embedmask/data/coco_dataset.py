@@ -14,14 +14,13 @@ from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation import CocoMetric
 from mmdet.registry import DATASETS, METRICS
-from mmengine.dataset import BaseDataset
-from mmengine.evaluator import BaseMetric
 
 from ..checks.annotation_file import NO_INSTANCE
-from ..checks.box import Use
-from ..checks.category import category_ids, check_categories
+from ..checks.category import category_ids
 from ..checks.dataset import annotation_problems, dataset_name, reads_coco_files
-from ..checks.problems import Problem, ProblemCollector, raise_errors, show, tolerate
+from ..checks.instance import Use
+from ..checks.metric import ann_file_of
+from ..checks.problems import raise_errors, tolerate
 
 
 class CocoByName(COCO):
@@ -54,7 +53,7 @@ class CocoDatasetByName(CocoDataset):
 
     COCOAPI = CocoByName
     LABELS_BY_NAME = True
-    """Whether labels follow names, for `checks.dataset`."""
+    """Labels follow names, for `checks.dataset.labels_by_name`; so in the metric below."""
 
     def full_init(self) -> None:
         """Load, and look for the cause where that fails.
@@ -72,6 +71,8 @@ class CocoDatasetByName(CocoDataset):
 @METRICS.register_module()
 class CocoMetricByName(CocoMetric):
     """MMDetection's CocoMetric, where label k is the k-th of the data set's classes."""
+
+    LABELS_BY_NAME = True
 
     @property
     def dataset_meta(self) -> dict[str, Any] | None:
@@ -91,58 +92,6 @@ class CocoMetricByName(CocoMetric):
             self.cat_ids = category_ids(
                 self._coco_api.dataset["categories"], dataset_meta["classes"], ann_file_of(self)
             )
-
-
-def check_metric_labels(metric: BaseMetric, classes: Sequence[str]) -> None:
-    """Check that a metric calls labels by the names that a data set has for them.
-
-    Args:
-        metric: any; only a CocoMetric with a file of its own is looked into.
-        classes: of the data set.
-
-    Raises:
-        ValueError: if the file lacks a class or has it twice, or if it has them in another order
-            and the metric goes by that.
-    """
-    if isinstance(metric, CocoMetric) and metric._coco_api is not None:
-        found = ProblemCollector()
-        _check_labels(metric, classes, found)
-        raise_errors(found.problems(), ann_file_of(metric))
-
-
-def metric_problems(metric: BaseMetric, dataset: BaseDataset) -> list[Problem]:
-    """Check that a metric can measure a data set: by the same names, with the truth of its images.
-
-    Args:
-        metric: any; only a CocoMetric with a file of its own is looked into.
-        dataset: loaded; only images of one that `reads_coco_files` are looked for.
-
-    Returns:
-        The problems of the metric's file.
-    """
-    found = ProblemCollector()
-    if isinstance(metric, CocoMetric) and metric._coco_api is not None:
-        if classes := dataset.metainfo.get("classes"):
-            _check_labels(metric, classes, found)
-        for index in range(len(dataset)) if reads_coco_files(dataset) else ():
-            identity = dataset.get_data_info(index)["img_id"]
-            if identity not in metric._coco_api.imgs:
-                found.error(
-                    f"it lacks images of {dataset_name(dataset)}: set val_evaluator.ann_file and "
-                    "test_evaluator.ann_file to the file that the data set reads",
-                    f"image {show(identity)}",
-                )
-    return found.problems()
-
-
-def _check_labels(metric: CocoMetric, classes: Sequence[str], found: ProblemCollector) -> None:
-    by_name = isinstance(metric, CocoMetricByName)
-    check_categories(metric._coco_api.dataset["categories"], classes, found, by_name)
-
-
-def ann_file_of(metric: BaseMetric) -> str:
-    """How messages call the file, of which the metric keeps the content, but not the path."""
-    return f"{type(metric).__name__}'s ann_file"
 
 
 def _explain(dataset: CocoDataset, error: Exception) -> None:

@@ -5,16 +5,19 @@ Pictures are (H, W, 3) float32, 0 to 255, in OpenCV's blue, green, red; masks ar
 
 import colorsys
 import math
-from typing import Any
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..options import check_option
+
 Mask = NDArray[np.bool_]
 FloatArray = NDArray[np.floating[Any]]
 
-SHAPE_CLASSES = ("ellipse", "polygon", "ring", "bar")
+ShapeClass = Literal["ellipse", "polygon", "ring", "bar"]
+SHAPE_CLASSES = get_args(ShapeClass)
 """Category names in the order of their labels: label = index, category id = index + 1."""
 
 MIN_BAR_THICKNESS = 4
@@ -23,7 +26,8 @@ MIN_BAR_THICKNESS = 4
 
 def draw_shape(
     rng: np.random.Generator,
-    name: str,
+    name: ShapeClass,
+    *,
     center: FloatArray,
     size: float,
     canvas: tuple[int, int],
@@ -43,6 +47,7 @@ def draw_shape(
     Raises:
         ValueError: if the class is unknown.
     """
+    check_option("shape", name, SHAPE_CLASSES)
     mask = np.zeros(canvas, np.uint8)
     if name == "ellipse":
         _fill(mask, _ellipse(rng, size), center, 1)
@@ -53,12 +58,10 @@ def draw_shape(
         _fill(mask, outer, center, 1)
         # Every outline can be seen whole from its middle, so a smaller copy lies inside it.
         _fill(mask, outer * rng.uniform(0.42, 0.58), center, 0)
-    elif name == "bar":
+    else:
         points = _rounded(_bar(rng, size), center)
         thickness = max(MIN_BAR_THICKNESS, round(size * rng.uniform(0.12, 0.18)))
         cv2.polylines(mask, [points], isClosed=False, color=1, thickness=thickness)
-    else:
-        raise ValueError(f"shape {name!r} is unknown: choose one of {SHAPE_CLASSES}")
     return mask.astype(bool)
 
 
@@ -79,7 +82,7 @@ def _round_polygon(rng: np.random.Generator, size: float) -> FloatArray:
 
 
 def _corners(
-    rng: np.random.Generator, size: float, number: int, least_radius: float, shift: float
+    rng: np.random.Generator, size: float, number: int, *, least_radius: float, shift: float
 ) -> FloatArray:
     """Corners around the middle, each moved by up to ``shift`` of the step between them."""
     angles = (np.arange(number) + rng.uniform(-shift, shift, number)) * 2 * math.pi / number
@@ -113,16 +116,23 @@ def _fill(mask: NDArray[np.uint8], points: FloatArray, center: FloatArray, value
 
 def object_fill(rng: np.random.Generator, hue: float, canvas: tuple[int, int]) -> FloatArray:
     """A vivid texture of one hue (0 to 1), which says nothing about the class."""
-    return _texture(rng, hue, rng.uniform(0.55, 1.0), rng.uniform(0.6, 1.0), canvas)
+    saturation, value = rng.uniform(0.55, 1.0), rng.uniform(0.6, 1.0)
+    return _texture(rng, canvas, hue=hue, saturation=saturation, value=value)
 
 
 def background_fill(rng: np.random.Generator, canvas: tuple[int, int]) -> FloatArray:
     """A greyish texture, darker than most objects."""
-    return _texture(rng, rng.random(), rng.uniform(0.0, 0.3), rng.uniform(0.2, 0.65), canvas)
+    hue, saturation, value = rng.random(), rng.uniform(0.0, 0.3), rng.uniform(0.2, 0.65)
+    return _texture(rng, canvas, hue=hue, saturation=saturation, value=value)
 
 
 def _texture(
-    rng: np.random.Generator, hue: float, saturation: float, value: float, canvas: tuple[int, int]
+    rng: np.random.Generator,
+    canvas: tuple[int, int],
+    *,
+    hue: float,
+    saturation: float,
+    value: float,
 ) -> FloatArray:
     """Two tones of one colour, mixed by a random pattern."""
     light, dark = (

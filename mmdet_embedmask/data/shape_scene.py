@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .shape_drawing import SHAPE_CLASSES, Mask, background_fill, draw_shape, object_fill
+from .shape_drawing import SHAPE_CLASSES, Mask, ShapeClass, background_fill, draw_shape, object_fill
 
 MIN_SIDE = 32
 """Smallest image height and width in pixels."""
@@ -14,7 +14,7 @@ MIN_VISIBLE_FRACTION = 0.35
 """Later objects leave at least this part of every earlier one visible."""
 
 MIN_VISIBLE_PIXELS = 30
-"""... and at least this many pixels, so that every object that can be seen is annotated."""
+"""They also leave this many of its pixels visible, so that what can be seen is annotated."""
 
 NEIGHBOUR_PROBABILITY = 0.6
 """How often an object is put beside an earlier one, where it is likely to overlap it."""
@@ -23,10 +23,10 @@ BORDER = 0.08
 """Objects are cut by the image's border, but their middles keep this part of a side from it."""
 
 PLACEMENT_TRIES = 20
-"""After that many places that would hide too much, the object is left out."""
+"""After so many places that would hide too much, the object is left out."""
 
-GOLDEN_RATIO = 0.618034
-"""Steps of this size keep the hues of one image's objects apart, however many there are."""
+OBJECT_HUE_STEP = 0.618034
+"""The golden ratio: such steps keep the hues of one image's objects apart, however many."""
 
 PIXEL_NOISE = 4.0
 """Standard deviation of the noise on every pixel, of 255."""
@@ -34,7 +34,7 @@ PIXEL_NOISE = 4.0
 CROWD_LABEL = 0
 """Crowds are of the first class; what evaluation does with them is the same for all."""
 
-BACKGROUND = -1
+NO_OBJECT = -1
 """Owner of a pixel that shows no object."""
 
 
@@ -62,7 +62,7 @@ class ShapesConfig:
     width: int = 160
     objects: tuple[int, int] = (2, 6)
     sizes: tuple[float, float] = (0.15, 0.55)
-    classes: tuple[str, ...] = SHAPE_CLASSES
+    classes: tuple[ShapeClass, ...] = SHAPE_CLASSES
     empty_fraction: float = 0.05
     crowd_fraction: float = 0.05
     seed: int = 0
@@ -125,7 +125,7 @@ def render_image(
     """
     canvas = config.height, config.width
     image = background_fill(rng, canvas)
-    owner = np.full(canvas, BACKGROUND)
+    owner = np.full(canvas, NO_OBJECT)
     shapes: list[tuple[int, Mask, bool]] = []  # label, whole mask, is it a crowd
     kind = rng.random()
     if kind >= config.empty_fraction:
@@ -134,14 +134,15 @@ def render_image(
             owner[shapes[0][1]] = 0
         wanted = int(rng.integers(config.objects[0], config.objects[1] + 1))
         for label in rng.integers(len(config.classes), size=wanted).tolist():
-            mask = _place(rng, label, owner, [mask for _, mask, _ in shapes], config)
+            earlier = [mask for _, mask, _ in shapes]
+            mask = _place(rng, config, label, owner=owner, earlier=earlier)
             if mask is not None:
                 owner[mask] = len(shapes)
                 shapes.append((label, mask, False))
     hue = rng.random()
     for index in range(len(shapes)):
         visible = owner == index
-        image[visible] = object_fill(rng, (hue + index * GOLDEN_RATIO) % 1, canvas)[visible]
+        image[visible] = object_fill(rng, (hue + index * OBJECT_HUE_STEP) % 1, canvas)[visible]
     image = image + rng.normal(0, PIXEL_NOISE, image.shape)
     instances = [
         ShapeInstance(label, owner == index, int(mask.sum()), is_crowd)
@@ -159,16 +160,17 @@ def _draw_crowd(rng: np.random.Generator, config: ShapesConfig) -> Mask:
     for _ in range(int(rng.integers(15, 40))):
         center = rng.normal(middle, 0.1 * side)
         size = max(3.0, side * rng.uniform(0.025, 0.05))
-        mask |= draw_shape(rng, "ellipse", center, size, canvas)
+        mask |= draw_shape(rng, "ellipse", center=center, size=size, canvas=canvas)
     return mask
 
 
 def _place(
     rng: np.random.Generator,
+    config: ShapesConfig,
     label: int,
+    *,
     owner: NDArray[np.int_],
     earlier: list[Mask],
-    config: ShapesConfig,
 ) -> Mask | None:
     """Find a form and a place for an object that leaves enough of the earlier ones visible."""
     canvas = config.height, config.width
@@ -180,10 +182,10 @@ def _place(
             ys, xs = np.nonzero(earlier[int(rng.integers(len(earlier)))])
             beside = rng.normal((xs.mean(), ys.mean()), size / 2)
             center = np.clip(beside, BORDER * extent, (1 - BORDER) * extent)
-        mask = draw_shape(rng, config.classes[label], center, size, canvas)
+        mask = draw_shape(rng, config.classes[label], center=center, size=size, canvas=canvas)
         covered = np.where(mask, len(earlier), owner)
         whole = [*earlier, mask]
-        visible = np.bincount(covered[covered != BACKGROUND], minlength=len(whole))
+        visible = np.bincount(covered[covered != NO_OBJECT], minlength=len(whole))
         least = [max(MIN_VISIBLE_PIXELS, MIN_VISIBLE_FRACTION * int(m.sum())) for m in whole]
         if (visible >= least).all():
             return mask

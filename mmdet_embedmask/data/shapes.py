@@ -16,10 +16,7 @@ from tqdm import tqdm
 
 from ..files import write_json
 from ..functional.run_lengths import RunLengths, decode_counts, encode_masks
-from .shape_drawing import SHAPE_CLASSES
 from .shape_scene import ShapeInstance, ShapesConfig, render_image
-
-__all__ = ["SHAPE_CLASSES", "ShapeInstance", "ShapesConfig", "render_image", "write_coco_shapes"]
 
 PROGRESS_FROM = 200
 """Number of images from which on progress is shown."""
@@ -56,7 +53,7 @@ def write_coco_shapes(root: Path, split: str, config: ShapesConfig) -> Path:
     for number in tqdm(range(config.num_images), desc=split, mininterval=1, disable=silent):
         rng = np.random.default_rng([config.seed, zlib.crc32(split.encode()), number])
         image, instances = render_image(rng, config)
-        _add_image(dataset, number + 1, image, instances, images_dir)
+        _add_image(dataset, number + 1, image, instances=instances, images_dir=images_dir)
 
     write_json(annotation_file, dataset)
     return annotation_file
@@ -80,6 +77,7 @@ def _add_image(
     dataset: dict[str, Any],
     image_id: int,
     image: NDArray[np.uint8],
+    *,
     instances: list[ShapeInstance],
     images_dir: Path,
 ) -> None:

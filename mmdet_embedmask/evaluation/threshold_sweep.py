@@ -9,7 +9,8 @@ import torch
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
-from ..data.coco_dataset import CocoMetricByName, check_metric_labels
+from ..checks.metric import check_metric_labels
+from ..data.coco_dataset import CocoMetricByName
 from ..embed_mask import EmbedMask
 from ..functional.mask_prediction import masks_at_mask_stride
 from ..functional.run_lengths import RunLengths

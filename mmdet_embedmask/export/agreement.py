@@ -1,4 +1,4 @@
-"""How far an ONNX file's detections are from those of the model that it was made of.
+"""How far an ONNX file's detections are from those of its model.
 
 Shapes used in this module:
 
@@ -29,7 +29,7 @@ BOX_TOLERANCE = 1e-2
 """Largest difference of a box's side in pixels: float32 has steps of 1e-4 at pixel 1333."""
 
 OTHER_LABEL = 1e6
-"""What a pair of different labels costs, in pixels: more than any two boxes of the same label."""
+"""Cost in pixels of a pair with different labels: more than any pair of the same label."""
 
 Array = NDArray[Any]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def class_aware_nms(
-    boxes: Tensor, scores: Tensor, classes: Tensor, iou_threshold: float, max_boxes: int
+    boxes: Tensor, scores: Tensor, classes: Tensor, *, iou_threshold: float, max_boxes: int
 ) -> Tensor:
     """Keep the best of overlapping boxes of the same class.
 
@@ -32,12 +32,12 @@ def class_aware_nms(
     # decides overlaps at the threshold. The zero is for no boxes, which have no maximum.
     end = torch.cat([boxes.flatten(), boxes.new_zeros(1)]).max()
     offsets = classes.to(boxes) * (end + 1)
-    kept: Tensor = nms(boxes + offsets[:, None], scores, iou_threshold, max_boxes)
+    kept: Tensor = one_class_nms(boxes + offsets[:, None], scores, iou_threshold, max_boxes)
     return kept
 
 
 @torch.library.custom_op("mmdet_embedmask::nms", mutates_args=())
-def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_boxes: int) -> Tensor:
+def one_class_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_boxes: int) -> Tensor:
     """`class_aware_nms` without classes."""
     if len(boxes) == 0:
         return torch.empty(0, dtype=torch.long, device=boxes.device)
@@ -45,9 +45,9 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, max_boxes: int) -> 
     return kept[:max_boxes].clone()  # an operation must not return a view
 
 
-@nms.register_fake
+@one_class_nms.register_fake
 def _(boxes: Tensor, scores: Tensor, iou_threshold: float, max_boxes: int) -> Tensor:
-    """A number that depends on the boxes."""
+    """How many are kept depends on the boxes."""
     kept = torch.library.get_ctx().new_dynamic_size(min=0)
     return torch.empty(kept, dtype=torch.long, device=boxes.device)
 

@@ -6,7 +6,7 @@ the probability maps.
 """
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -36,7 +36,9 @@ def detect(
         json.loads(metadata[key])
         for key in ("mask_thr", "mask_resize", "mask_stride", "inclusive_boxes")
     )
-    masks = masks_from_probabilities(probabilities, input_size, size, mask_thr, resize, stride)
+    masks = masks_from_probabilities(
+        probabilities, input_size, size, mask_thr=mask_thr, mask_resize=resize, mask_stride=stride
+    )
     scale = np.array([size[1] / width, size[0] / height] * 2, np.float32)
     # Inclusive boxes end with the image's last pixel, and not behind it.
     end = np.array([0, 0, inclusive, inclusive], np.float32)
@@ -47,8 +49,9 @@ def masks_from_probabilities(
     probabilities: NDArray[np.float32],
     input_size: tuple[int, int],
     size: tuple[int, int],
+    *,
     mask_thr: float,
-    mask_resize: str = "bilinear",
+    mask_resize: Literal["bilinear", "aligned"] = "bilinear",
     mask_stride: int = 4,
 ) -> NDArray[np.bool_]:
     """Masks of the original image's size (paper section 3.5).

@@ -18,7 +18,7 @@ from .onnx_model import OnnxEmbedMask
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 INPUT = "image"
 OUTPUTS = ("bboxes", "scores", "labels", "probabilities")
 
@@ -32,11 +32,11 @@ AXES = {
 """Axes of input and outputs: names of those that differ from image to image."""
 
 TRACED_SIZE = (288, 416)
-"""The exporter takes an axis of one cell for a fixed one: the coarsest level has more here."""
+"""Every level has several cells at this size: the exporter takes an axis of one cell as fixed."""
 
 OPSET = 18
 MAX_BYTES = 2**31 - 1
-"""A protocol buffer, which an ONNX file is, cannot be larger."""
+"""An ONNX file is a protocol buffer, which cannot be larger."""
 
 
 def check_packages() -> None:
@@ -45,7 +45,7 @@ def check_packages() -> None:
     Raises:
         ValueError: naming what is missing.
     """
-    if missing := [name for name in PACKAGES if find_spec(name) is None]:
+    if missing := [name for name in ONNX_PACKAGES if find_spec(name) is None]:
         raise ValueError(
             f'{", ".join(missing)} is not installed: pip install "mmdet_embedmask[optional]"'
         )
@@ -68,7 +68,7 @@ def onnx_bytes(model: EmbedMask, metadata: dict[str, str]) -> bytes:
     image = torch.zeros(*TRACED_SIZE, 3, dtype=torch.uint8)
     dynamic = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     with warnings.catch_warnings():
-        # Torch's own, about its internals.
+        # Warnings of torch about its own internals.
         warnings.simplefilter("ignore", category=FutureWarning)
         # Traced before the ONNX exporter runs: while it does, MMDetection takes branches that
         # import modules of its second version.
@@ -132,10 +132,10 @@ def _resize(config: Config) -> dict[str, Any] | None:
 
 
 def _name_axes(proto: "ModelProto") -> None:
-    """Give the axes of input and outputs their names in the place of the exporter's symbols."""
+    """Give the axes of input and outputs their names instead of the exporter's symbols."""
     for value in (*proto.graph.input, *proto.graph.output):
         for axis, name in zip(value.type.tensor_type.shape.dim, AXES[value.name], strict=True):
             if isinstance(name, str):
                 axis.dim_param = name
-    # Shapes of values inside, by the symbols that are gone; runtimes infer them.
+    # Shapes of inner values still have the symbols that are gone; runtimes infer these shapes.
     del proto.graph.value_info[:]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from mmdet.models.data_preprocessors import DetDataPreprocessor
 from torch import Tensor, nn
 
 from ..embed_mask import EmbedMask
@@ -24,8 +25,10 @@ from ..heads.detections import (
     has_area,
     last_corner,
 )
-from .exportable import check_exportable
 from .nms import class_aware_nms
+
+NMS_SETTINGS = ("type", "iou_threshold", "class_agnostic")
+"""What ``test_cfg.nms`` may set in an exported model."""
 
 
 class Candidates(NamedTuple):
@@ -63,9 +66,9 @@ class Detections(NamedTuple):
 class OnnxEmbedMask(nn.Module):
     """The detector from an image to boxes and probability maps, by the model's ``test_cfg``.
 
-    It computes what the model's own prediction does, with the model's own heads, and differs in how
-    candidates are chosen: of each level the best are taken, then those that are candidates, so that
-    one number alone depends on the image, however small a level is.
+    It computes what the model's own prediction does, with the model's own heads. It chooses
+    candidates in another order: first the best of each level, then those of them that are
+    candidates. So only one number depends on the image, however small a level is.
 
     Args:
         model: in eval mode.
@@ -98,7 +101,7 @@ class OnnxEmbedMask(nn.Module):
         return detections.bboxes, scores, labels, probabilities
 
     def _network_input(self, image: Tensor) -> Tensor:
-        """(1, 3, h, w) normalised and padded: the data preprocessor reads sizes as numbers."""
+        """(1, 3, h, w) normalised and padded; the data preprocessor would read sizes as numbers."""
         preprocessor = self.model.data_preprocessor
         x = image.permute(2, 0, 1)
         if preprocessor._channel_conversion:
@@ -107,7 +110,7 @@ class OnnxEmbedMask(nn.Module):
         if preprocessor._enable_normalize:
             x = (x - preprocessor.mean) / preprocessor.std
         divisor = preprocessor.pad_size_divisor
-        # Upwards without negative numbers, which ONNX divides towards zero.
+        # Rounded up without negative numbers: ONNX divides those towards zero.
         height, width = ((side + divisor - 1) // divisor * divisor for side in image.shape[:2])
         padding = (0, width - image.shape[1], 0, height - image.shape[0])
         return F.pad(x, padding, value=preprocessor.pad_value)[None]
@@ -129,7 +132,9 @@ class OnnxEmbedMask(nn.Module):
             (large,) = large.nonzero(as_tuple=True)
             bboxes, points, labels, scores = (x[large] for x in (bboxes, points, labels, scores))
         classes = torch.zeros_like(labels) if cfg.nms.get("class_agnostic", False) else labels
-        kept = class_aware_nms(bboxes, scores, classes, cfg.nms.iou_threshold, cfg.max_per_img)
+        kept = class_aware_nms(
+            bboxes, scores, classes, iou_threshold=cfg.nms.iou_threshold, max_boxes=cfg.max_per_img
+        )
         if not clip_first:
             bboxes = clip_boxes(bboxes, corner)
             kept = kept[has_area(bboxes[kept]).nonzero()[:, 0]]
@@ -151,8 +156,7 @@ class OnnxEmbedMask(nn.Module):
                 cls_score[0], centerness[0], cfg.get("score", "product"), cfg.score_thr
             )
             num_points, num_classes = rank.shape
-            # A level of a small image has fewer.
-            # Torch has not typed it.
+            # A level of a small image has fewer. Torch has not typed the function.
             count = torch.sym_min(  # type: ignore[no-untyped-call]
                 cfg.nms_pre, num_points * num_classes
             )
@@ -164,3 +168,23 @@ class OnnxEmbedMask(nn.Module):
             first = first + num_points
         (kept,) = (torch.cat(ranks) > NO_CANDIDATE).nonzero(as_tuple=True)
         return Candidates(*(torch.cat(values)[kept] for values in zip(*chosen, strict=True)))
+
+
+def check_exportable(model: EmbedMask) -> None:
+    """Check that the exported function computes what the model does.
+
+    Raises:
+        ValueError: naming the setting that is not exported.
+    """
+    preprocessor, cfg = model.data_preprocessor, model.bbox_head.test_cfg
+    if type(preprocessor) is not DetDataPreprocessor:
+        raise ValueError(
+            f"data_preprocessor is a {type(preprocessor).__name__}: only "
+            "DetDataPreprocessor, which normalises and pads, is exported"
+        )
+    kind = cfg.nms.get("type", "nms")
+    if kind != "nms" or set(cfg.nms) - set(NMS_SETTINGS):
+        raise ValueError(
+            f"test_cfg.nms={dict(cfg.nms)}: only dict(type='nms', iou_threshold=...) is exported, "
+            "with class_agnostic or without"
+        )

@@ -122,13 +122,13 @@ class AtomicCheckpointHook(CheckpointHook):
             super()._save_best_checkpoint(runner, metrics)
         finally:
             self.file_backend = backend
-        # One score is kept here, several there.
+        # MMEngine names one best checkpoint in one place, several in the other.
         best = getattr(self, "best_ckpt_path_dict", {}).values()
         for path in {*later.outdated} - {*best, getattr(self, "best_ckpt_path", None)}:
             self._remove(path)
 
     def _remember(self, runner: Runner, step: int) -> int | None:
-        """Note that a step's checkpoint is kept; which one is not any more, if any."""
+        """Note that a step's checkpoint is kept; return the step whose checkpoint goes, if any."""
         # A new best score saves the step's checkpoint again.
         if self.max_keep_ckpts <= 0 or (self.keep_ckpt_ids and self.keep_ckpt_ids[-1] == step):
             return None

@@ -8,10 +8,10 @@ from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from ..checks.box import Use
 from ..checks.dataset import dataset_name, dataset_problems, reads_coco_files
+from ..checks.instance import Use
+from ..checks.metric import ann_file_of, metric_problems
 from ..checks.problems import raise_errors
-from ..data.coco_dataset import ann_file_of, metric_problems
 
 
 def check_data_files(
@@ -26,7 +26,7 @@ def check_data_files(
         datasets: of any format.
         use: what they are for.
         check_images: whether to look at the image files.
-        tolerated: kinds of errors in annotation files that are none here.
+        tolerated: kinds of errors in annotation files that are only warnings here.
 
     Raises:
         ValueError: if a data set cannot be used, with all reasons.

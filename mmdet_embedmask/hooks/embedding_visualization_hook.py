@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 
 from ..embed_mask import EmbedMask
 from ..inspection import inspect_image
-from ..options import check_option
+from ..options import check_count, check_option
 from ..visualization.coupling_maps import coupling_maps
 from ..visualization.embedding_view import EmbeddingPart, embedding_view, part_channels
 from .unwrapped import unwrapped_model
@@ -27,7 +27,7 @@ class EmbeddingVisualizationHook(Hook):
     flipped is drawn.
 
     Args:
-        interval: every so many images of a validation or test, the first included.
+        interval: one of so many images of a validation or test is drawn, the first included.
         max_images: at most so many of them.
         score_thr: detections with a lower score are left out.
         max_instances: rows of the coupling maps, the best detections.
@@ -40,6 +40,7 @@ class EmbeddingVisualizationHook(Hook):
         self,
         interval: int = 50,
         max_images: int = 4,
+        *,
         score_thr: float = 0.3,
         max_instances: int = 4,
         part: EmbeddingPart = "both",
@@ -48,8 +49,7 @@ class EmbeddingVisualizationHook(Hook):
     ) -> None:
         numbers = dict(interval=interval, max_images=max_images, max_instances=max_instances)
         for name, value in numbers.items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+            check_count(name, value)
         if not 0 <= score_thr <= 1:
             raise ValueError(f"score_thr={score_thr} must lie between 0 and 1")
         check_option("part", part, get_args(EmbeddingPart))

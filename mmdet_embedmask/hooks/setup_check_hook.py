@@ -13,8 +13,8 @@ from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ..checks.box import Use
 from ..checks.dataset import dataset_name
+from ..checks.instance import Use
 from ..checks.parts import dataset_levels, measured_datasets, tolerated_errors, unwrap_datasets
 from ..options import check_num_classes, check_pad_divisor
 from .data_files import check_data_files, check_evaluated_images, check_same_classes
@@ -25,7 +25,7 @@ WITHOUT_MASKS = {
     MixUp: "take CachedMixUp in the data set's own pipeline",
     RandomShift: "take TranslateX and TranslateY",
 }
-"""Transforms of MMDetection that move boxes and leave masks, and what does both."""
+"""Transforms of MMDetection that move boxes but not masks, and what to take instead."""
 
 
 @HOOKS.register_module()
@@ -101,10 +101,10 @@ class SetupCheckHook(Hook):
 
 
 def check_transforms(dataset: Any, hooks: Iterable[Hook] = ()) -> None:
-    """Check that no transform of a dataset that is learned from leaves masks.
+    """Check that no transform of the training data moves boxes without their masks.
 
     Args:
-        dataset: with its wrappers, which may have pipelines, too.
+        dataset: with its wrappers, which may have pipelines of their own.
         hooks: of the run; a PipelineSwitchHook brings a pipeline for later.
 
     Raises:

@@ -21,9 +21,9 @@ from .merged_views import MergedDetections, View, mean_probability, merge_detect
 class EmbedMaskTTAModel(BaseTTAModel):
     """EmbedMask on several views of every image, merged.
 
-    A proposal embedding belongs to the pixel embedding of its own view, so that views are merged by
-    what comes out of the coupling: boxes overlap across views, and the mask probabilities of those
-    that belong together are averaged at the original size.
+    A proposal embedding belongs to the pixel embedding of its own view. So views are merged after
+    the coupling: boxes that overlap across views belong together, and their mask probabilities are
+    averaged at the original size.
 
     Args:
         module: an EmbedMask, or its config.

@@ -7,6 +7,7 @@ Shapes used in this module:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from mmcv.ops import batched_nms
@@ -14,6 +15,11 @@ from mmdet.structures.bbox import bbox_flip, bbox_overlaps
 from torch import Tensor
 
 from ..functional.resize import ResizeMode, maps_at_size
+
+FlipDirection = Literal["horizontal", "vertical", "diagonal"]
+
+NONE = -1
+"""Stands for the member of a view in which nothing was merged."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class View:
         labels: (n,).
         probability: (n, h, w) at the mask stride of the padded network input.
         img_shape: (height, width) of the network input inside the padding.
-        flip_direction: 'horizontal', 'vertical' or 'diagonal'; None: not flipped.
+        flip_direction: None: not flipped.
     """
 
     bboxes: Tensor
@@ -34,7 +40,7 @@ class View:
     labels: Tensor
     probability: Tensor
     img_shape: tuple[int, int]
-    flip_direction: str | None
+    flip_direction: FlipDirection | None
 
     def unflipped_bboxes(self, size: tuple[int, int]) -> Tensor:
         """Boxes (n, 4) in pixels of the original image of this (height, width)."""
@@ -61,7 +67,7 @@ class MergedDetections:
         bboxes: (K, 4) in pixels of the original image.
         scores: (K,).
         labels: (K,).
-        members: (K, V) which detection of each view was merged into it; NONE where none was.
+        members: (K, V) which detection of each view was merged into it, or NONE.
     """
 
     bboxes: Tensor
@@ -70,21 +76,18 @@ class MergedDetections:
     members: Tensor
 
 
-NONE = -1
-
-
 def merge_detections(
     views: Sequence[View],
     size: tuple[int, int],
     iou_threshold: float,
     max_per_img: int,
 ) -> MergedDetections:
-    """Choose the best boxes of all views; of every view the box that fits best joins each.
+    """Choose the best boxes of all views; each is joined by the best fitting box of every view.
 
     Boxes are suppressed across views as a detector suppresses its own. What is left stands for the
     detections of the same class, one a view, that overlap it by more than the same threshold: its
-    box is their mean, weighted by score, and its score their sum over the number of views, so that
-    what one view alone has seen counts less.
+    box is their mean, weighted by score, and its score the sum of theirs over the number of views.
+    So what one view alone has seen counts less.
 
     Args:
         views: V of the image.
@@ -98,7 +101,7 @@ def merge_detections(
     best, labels = torch.cat(boxes)[kept], labels[kept]
     members = torch.stack(
         [
-            _best_fitting(best, labels, view_boxes, view.labels, iou_threshold)
+            _best_fitting(best, labels, view_boxes, view.labels, threshold=iou_threshold)
             for view, view_boxes in zip(views, boxes, strict=True)
         ],
         dim=1,
@@ -123,10 +126,10 @@ def mean_probability(
 
     Args:
         views: V of the image.
-        members: of `MergedDetections` those of the detection, one a view; on the host, as a GPU
-            would be waited for at each.
+        members: of the detection, one a view, as `MergedDetections` has them; on the host:
+            reading each from a GPU would wait for it.
         size: (height, width) of the original image.
-        resize: how probabilities are brought to the network input.
+        resize: how probabilities are brought to the size of the network input.
 
     Returns:
         (*size).
@@ -145,7 +148,12 @@ def _suppress(boxes: Tensor, scores: Tensor, labels: Tensor, iou_threshold: floa
 
 
 def _best_fitting(
-    boxes: Tensor, labels: Tensor, candidates: Tensor, candidate_labels: Tensor, threshold: float
+    boxes: Tensor,
+    labels: Tensor,
+    candidates: Tensor,
+    candidate_labels: Tensor,
+    *,
+    threshold: float,
 ) -> Tensor:
     """(K,) candidate of the same class with the highest IoU above the threshold, or NONE."""
     if len(candidates) == 0:

@@ -221,7 +221,7 @@ def test_short_polygons_beside_others_leave_something_to_learn():
         (dict(bbox=[1, 1, 0, 4], segmentation=[]), "a box without a mask"),
     ],
 )
-def test_evaluation_needs_more(values, message):
+def test_evaluation_needs_more_of_a_file_than_training(values, message):
     raise_errors(check_coco(changed(ANN, **values), CLASSES, "train"), "train.json")
     for use in ("val", "test"):
         with pytest.raises(ValueError, match=message):
@@ -243,7 +243,7 @@ def test_validation_and_test_files_may_hold_no_instance():
     assert "'height' or 'width'" in check_coco(images_too, CLASSES, "test")[0].kind
 
 
-def test_other_categories_are_counted():
+def test_annotations_of_other_categories_are_counted():
     problems = check_coco(good(), ("cat",))
     assert [(p.count, p.is_error) for p in problems] == [(1, False)]
     assert "not in metainfo's classes" in problems[0].kind
@@ -251,7 +251,7 @@ def test_other_categories_are_counted():
     assert len(check_coco(changed(ANN, segmentation=None), ("cat",))) == 1
 
 
-def test_classes_themselves():
+def test_classes_must_be_different_names():
     for classes in ("cat", ("cat", "cat")):
         assert any("tuple of different names" in p.kind for p in check_coco(good(), classes))
 
@@ -279,7 +279,7 @@ def test_five_places_are_named_and_all_counted():
         (b"null", "holds no JSON object"),
     ],
 )
-def test_files_that_are_no_annotation_file(tmp_path, text, message):
+def test_a_file_that_is_no_annotation_file_is_told(tmp_path, text, message):
     path = tmp_path / "train.json"
     if text is not None:
         path.write_bytes(text)

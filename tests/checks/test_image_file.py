@@ -96,7 +96,7 @@ def test_the_size_is_the_loaders(tmp_path, kind, orientation):
         (b"BM", "not an image that OpenCV reads|broken header"),
     ],
 )
-def test_unusable_files(tmp_path, content, message):
+def test_an_unusable_file_is_told_with_the_cure(tmp_path, content, message):
     path = tmp_path / "image.jpg"
     if content is not None:
         path.write_bytes(content)

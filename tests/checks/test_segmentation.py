@@ -47,7 +47,7 @@ def test_compressed_counts_are_read_as_pycocotools_reads_them(height, width, see
         (dict(size=[8, 12], counts=[0, 96]), "drawn"),
     ],
 )
-def test_masks_that_can_be_drawn(segmentation, state):
+def test_a_mask_that_can_be_read_is_drawn_empty_or_short(segmentation, state):
     assert mask_state(segmentation, 8, 12) == state
 
 
@@ -85,12 +85,12 @@ def test_masks_that_can_be_drawn(segmentation, state):
         (dict(size=[8, 12], counts=b"P3"), "are bytes"),
     ],
 )
-def test_masks_that_cannot(segmentation, message):
+def test_a_mask_that_cannot_be_read_is_refused_with_the_cause(segmentation, message):
     with pytest.raises(ValueError, match=message):
         mask_state(segmentation, 8, 12)
 
 
-def test_true_is_no_size():
+def test_a_size_of_true_is_refused():
     assert mask_state(dict(size=[1, 1.0], counts=[0, 1]), 1, 1) == "drawn"
     with pytest.raises(ValueError, match="'size' of an RLE"):
         mask_state(dict(size=[1, True], counts=[0, 1]), 1, 1)

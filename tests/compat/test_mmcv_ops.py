@@ -8,6 +8,9 @@ from pathlib import Path
 import mmcv
 import pytest
 import torch
+from mmcv.ops import batched_nms, sigmoid_focal_loss, softmax_focal_loss
+from mmcv.ops.nms import ext_module
+from mmcv.utils import collect_env
 
 from mmdet_embedmask.compat.mmcv_ops import (
     EXTENSION,
@@ -91,8 +94,6 @@ def test_mmcv_and_mmdetection_import(stand_in):
 
 
 def test_mmcv_nms_goes_through_the_stand_in(stand_in):
-    from mmcv.ops import batched_nms
-
     boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 10, 9], [50, 50, 60, 60]])
     scores = torch.tensor([0.9, 0.8, 0.7, 0.95])
     classes = torch.tensor([0, 0, 1, 1])
@@ -102,8 +103,6 @@ def test_mmcv_nms_goes_through_the_stand_in(stand_in):
 
 
 def test_mmcv_focal_loss_goes_through_the_stand_in(stand_in):
-    from mmcv.ops import sigmoid_focal_loss
-
     logits = torch.zeros(2, 1, requires_grad=True)
     loss = sigmoid_focal_loss(logits, torch.tensor([0, 1]), 2.0, 0.25, None, "sum")
     loss.backward()
@@ -114,22 +113,16 @@ def test_mmcv_focal_loss_goes_through_the_stand_in(stand_in):
 
 
 def test_another_operation_of_mmcv_raises(stand_in):
-    from mmcv.ops import softmax_focal_loss
-
     with pytest.raises(NotImplementedError, match="softmax_focal_loss_forward"):
         softmax_focal_loss(torch.zeros(1, 2), torch.tensor([0]))
 
 
 def test_mmcv_reports_its_environment_as_mmcv_lite_does(stand_in):
-    from mmcv.utils import collect_env
-
     assert collect_env()["MMCV CUDA Compiler"] == "n/a"
 
 
 def test_compiled_mmcv_is_used_where_it_is_installed():
     if install_mmcv_ops():
         pytest.skip(f"no compiled MMCV here: mmcv._ext is the {STAND_IN_ORIGIN}")
-    from mmcv.ops.nms import ext_module
-
     assert ext_module.__spec__.origin != STAND_IN_ORIGIN
     assert type(ext_module.nms).__name__ == "builtin_function_or_method"

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmcv.ops.nms import ext_module
 from torch import Tensor
 
 from mmdet_embedmask.compat.mmcv_ops import STAND_IN_ORIGIN, install_mmcv_ops
@@ -75,12 +76,12 @@ def test_boxes_without_area_suppress_nothing():
     assert keep(boxes, [0.9, 0.8, 0.7], 0.5) == [0, 1, 2]
 
 
-def test_no_boxes():
+def test_no_boxes_keep_none():
     kept = nms(torch.zeros(0, 4), torch.zeros(0), 0.5, 0)
     assert kept.shape == (0,) and kept.dtype == torch.int64
 
 
-def test_one_box():
+def test_one_box_is_kept():
     assert keep([[0.0, 0, 1, 1]], [0.3], 0.5) == [0]
 
 
@@ -108,7 +109,7 @@ def random_boxes(n: int, seed: int, extent: float = 100.0) -> tuple[Tensor, Tens
 
 
 @pytest.mark.parametrize("n", [NMS_BLOCK - 1, NMS_BLOCK, NMS_BLOCK + 1, 2 * NMS_BLOCK + 40])
-def test_blocks_do_not_show(n):
+def test_the_size_of_a_block_changes_nothing(n):
     boxes, scores = random_boxes(n, seed=n)
     assert nms(boxes, scores, 0.3, 0).tolist() == naive_nms(boxes, scores, 0.3, 0)
 
@@ -136,8 +137,6 @@ def compiled_nms():
     """MMCV's own nms over its compiled function."""
     if install_mmcv_ops():
         pytest.skip(f"no compiled MMCV here: mmcv._ext is the {STAND_IN_ORIGIN}")
-    from mmcv.ops.nms import ext_module
-
     return ext_module.nms
 
 

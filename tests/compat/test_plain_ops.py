@@ -6,6 +6,8 @@ from types import ModuleType
 import pytest
 import torch
 import torch.nn.functional as F
+from mmcv.ops.roi_align import ext_module
+from mmdet.models.losses.focal_loss import py_sigmoid_focal_loss
 from torch import Tensor
 
 from mmdet_embedmask.compat import plain_ops
@@ -48,9 +50,6 @@ def test_the_focal_loss_at_even_odds():
 def test_the_focal_loss_and_its_gradient_are_those_of_mmdetection_in_python(
     gamma, alpha, dtype, tolerance
 ):
-    install_mmcv_ops()
-    from mmdet.models.losses.focal_loss import py_sigmoid_focal_loss
-
     torch.manual_seed(0)
     logits = (torch.randn(40, 5, dtype=dtype) * 4).requires_grad_()
     target = torch.randint(0, 6, (40,))  # 5 is background
@@ -252,8 +251,6 @@ def compiled():
     """The extension module of compiled MMCV."""
     if install_mmcv_ops():
         pytest.skip(f"no compiled MMCV here: mmcv._ext is the {STAND_IN_ORIGIN}")
-    from mmcv.ops.roi_align import ext_module
-
     return ext_module
 
 

@@ -20,7 +20,7 @@ from mmdet_embedmask.conversion.errors import ConversionError, listed
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_a_whole_checkpoint_of_a_training_program(tmp_path, zipped):
+def test_a_whole_checkpoint_of_a_training_program_is_read(tmp_path, zipped):
     path = tmp_path / "model_final.pth"
     weights = OrderedDict({"module.a.weight": torch.rand(2, 3), "module.b": torch.rand(1)})
     network = torch.nn.Linear(1, 1)
@@ -93,7 +93,7 @@ def other_zip(path):
     ],
     ids=["truncated", "truncated_legacy", "zip", "empty", "text", "html", "zip_head", "jpeg"],
 )
-def test_a_file_that_is_no_checkpoint(tmp_path, write):
+def test_a_file_that_is_no_checkpoint_is_told(tmp_path, write):
     path = tmp_path / "broken.pth"
     write(path)
     with pytest.raises(ConversionError, match=r"broken\.pth is no checkpoint .*download it") as e:
@@ -153,12 +153,12 @@ def test_a_list_is_no_checkpoint(tmp_path):
         ({1: torch.rand(1)}, r"no tensors: 1 \(1\)"),
     ],
 )
-def test_anything_but_named_tensors(weights, message):
+def test_anything_but_named_tensors_is_refused(weights, message):
     with pytest.raises(ConversionError, match=message):
         named_tensors(weights)
 
 
-def test_what_is_written_holds_for_the_safe_loader(tmp_path):
+def test_the_safe_loader_reads_what_is_written(tmp_path):
     path = tmp_path / "folder" / "out.pth"
     write_checkpoint(path, dict(state_dict=dict(a=torch.ones(2)), meta=dict(cfg="x = 1")))
     loaded = torch.load(path, weights_only=True)

@@ -2,16 +2,16 @@
 
 import pytest
 
-from mmdet_embedmask.conversion.families import TABLE1, TABLE2, identify_ours
+from mmdet_embedmask.conversion.families import FUSED, PLAIN, identify_ours
 
 OURS = ["bbox_head.conv_cls.weight", "mask_head.embedding_prediction.conv_spatial_aware.weight"]
-FUSED = "mask_head.tower.refine.0.conv.weight"
+REFINED = "mask_head.tower.refine.0.conv.weight"
 SEMANTIC = "mask_head.semantic_branch.conv_semantic.weight"
 
 
 @pytest.mark.parametrize(
     "more, family",
-    [([], TABLE1), ([FUSED], TABLE2), ([FUSED, SEMANTIC], TABLE2), ([SEMANTIC], TABLE1)],
+    [([], PLAIN), ([REFINED], FUSED), ([REFINED, SEMANTIC], FUSED), ([SEMANTIC], PLAIN)],
 )
-def test_levels_are_fused_in_table_2_alone(more, family):
+def test_a_network_that_fuses_levels_is_of_the_fused_program(more, family):
     assert identify_ours([*OURS, *more]) is family

@@ -15,22 +15,21 @@ from released_checkpoints import (
 )
 from runs import CONFIGS
 
-from mmdet_embedmask.conversion.official import recognize, to_official
+from mmdet_embedmask.conversion.official import conversion_report, recognize, to_official
 from mmdet_embedmask.conversion.our_checkpoint import (
     our_checkpoint,
     released_buffers,
     released_config,
 )
-from mmdet_embedmask.conversion.report import conversion_report
 
 BASES = {
-    "table1": "released/embedmask_r50_fpn_1x_coco_released.py",
-    "table2": "embedmask_fused_r50_fpn_ms-1x_coco.py",
-    "table2_conv3": "released/embedmask_fused-conv3_r50_fpn_ms-1x_coco.py",
+    "plain": "released/embedmask_r50_fpn_1x_coco_released.py",
+    "fused": "embedmask_fused_r50_fpn_ms-1x_coco.py",
+    "fused_conv3": "released/embedmask_fused-conv3_r50_fpn_ms-1x_coco.py",
 }
 DEEP_BASES = {
-    "table1": "released/embedmask_r101_fpn_ms-3x_coco_released.py",
-    "table2": "embedmask_fused_r101_fpn_ms-3x_coco.py",
+    "plain": "released/embedmask_r101_fpn_ms-3x_coco_released.py",
+    "fused": "embedmask_fused_r101_fpn_ms-3x_coco.py",
 }
 CASES = [(name, 50) for name in BASES] + [(name, 101) for name in DEEP_BASES]
 SKIPPED = {"mask_pred.sizes_of_interest", "mask_pred._iter"}
@@ -65,7 +64,7 @@ def test_every_listed_weight_reaches_the_configs_network_and_comes_back(released
     keys = MODELS.build(config.model).load_state_dict(ours, strict=True)
     assert not keys.missing_keys and not keys.unexpected_keys
     assert {n for n in theirs if n in official.family.skipped} == set(official.skipped)
-    assert set(official.skipped) == (SKIPPED if name != "table1" else set())
+    assert set(official.skipped) == (SKIPPED if name != "plain" else set())
 
     back = to_official(ours)
     assert_equal_weights(back.weights | released_buffers(checkpoint, back), theirs)
@@ -77,8 +76,8 @@ def test_the_report_counts_both_sides(released, name):
     official = recognize(theirs)
     ours = official.state_dict()
     lines = conversion_report(official, ours)
-    # In Table 2 two buffers are skipped, and two margin heads (weight and bias) become one.
-    less = 0 if name == "table1" else 2
+    # In the fused one two buffers are skipped, and two margin heads (weight and bias) are one.
+    less = 0 if name == "plain" else 2
     share = "100.0 % of those that hold weights"
     assert lines[2] == (
         f"theirs: {len(theirs)} tensors, {len(theirs) - less} of them ours ({share})"
@@ -88,17 +87,17 @@ def test_the_report_counts_both_sides(released, name):
         f"ours: {len(ours)} tensors, {len(ours) - 53} of them theirs, 53 counters of batches that "
         "theirs lacks (100.0 %)"
     )
-    assert ("skipped: mask_pred.sizes_of_interest, mask_pred._iter" in lines) == (name != "table1")
+    assert ("skipped: mask_pred.sizes_of_interest, mask_pred._iter" in lines) == (name != "plain")
 
 
 PAIRS = {
-    "table1": [
+    "plain": [
         ("backbone.layer3.5.bn2.running_var", "backbone.body.layer3.5.bn2.running_var"),
         ("neck.fpn_convs.4.conv.bias", "backbone.fpn.top_blocks.p7.bias"),
         ("bbox_head.reg_convs.3.gn.weight", "rpn.head.bbox_tower.10.weight"),
         ("bbox_head.proposal_branch.conv_margin.weight", "rpn.head.proposal_margin_pred.weight"),
     ],
-    "table2": [
+    "fused": [
         ("backbone.layer3.5.bn2.running_var", "backbone.bottom_up.res4.5.conv2.norm.running_var"),
         ("neck.fpn_convs.4.conv.bias", "backbone.top_block.p7.bias"),
         ("bbox_head.reg_convs.3.gn.weight", "proposal_generator.fcos_head.bbox_tower.10.weight"),
@@ -107,7 +106,7 @@ PAIRS = {
         + ("mask_branch.refine.2.1.num_batches_tracked",),
     ],
 }
-PAIRS["table2_conv3"] = [pair for pair in PAIRS["table2"] if "reduce" not in pair[0]]
+PAIRS["fused_conv3"] = [pair for pair in PAIRS["fused"] if "reduce" not in pair[0]]
 
 
 @pytest.mark.parametrize("name", BASES)
@@ -115,7 +114,7 @@ def test_our_weights_lie_under_their_names_and_come_back(tmp_path, name):
     ours, theirs = tiny_network(tiny_config(tmp_path, BASES[name]))
     for our_name, their_name in PAIRS[name]:
         assert torch.equal(theirs[their_name], ours[our_name]), our_name
-    if name != "table1":
+    if name != "plain":
         margin = ours["bbox_head.proposal_branch.conv_margin.weight"]
         assert torch.equal(theirs["proposal_head.spatial_margin_head.weight"], margin[:2])
         assert torch.equal(theirs["proposal_head.free_margin_head.weight"], margin[2:])
@@ -123,7 +122,7 @@ def test_our_weights_lie_under_their_names_and_come_back(tmp_path, name):
 
 
 def test_the_order_of_names_does_not_matter(tmp_path):
-    ours, theirs = tiny_network(tiny_config(tmp_path, BASES["table2"]))
+    ours, theirs = tiny_network(tiny_config(tmp_path, BASES["fused"]))
     assert_equal_weights(recognize(dict(reversed(theirs.items()))).state_dict(), ours)
 
 
@@ -141,7 +140,7 @@ def older_release(theirs, scales=True):
 
 @pytest.mark.parametrize("scales", [True, False])
 def test_the_older_release_gets_its_margin_in_every_channel(tmp_path, scales):
-    ours, theirs = tiny_network(tiny_config(tmp_path, BASES["table1"]))
+    ours, theirs = tiny_network(tiny_config(tmp_path, BASES["plain"]))
     official = recognize(older_release(theirs, scales))
     state = official.state_dict()
     branch = "bbox_head.proposal_branch"
@@ -158,7 +157,7 @@ def test_the_older_release_gets_its_margin_in_every_channel(tmp_path, scales):
 
 
 def test_the_reduce_factor_divides_the_weights_of_embeddings_alone(tmp_path):
-    ours, theirs = tiny_network(tiny_config(tmp_path, BASES["table1"]))
+    ours, theirs = tiny_network(tiny_config(tmp_path, BASES["plain"]))
     official = recognize(theirs, embed_reduce_factor=4.0)
     assert official.notes == ("weights of embeddings divided by 4",)
     assert recognize(theirs).notes == ()
@@ -170,7 +169,7 @@ def test_the_reduce_factor_divides_the_weights_of_embeddings_alone(tmp_path):
 
 
 def test_counters_of_batches_are_zero_where_theirs_has_none(tmp_path):
-    config = tiny_config(tmp_path, BASES["table2"])
+    config = tiny_config(tmp_path, BASES["fused"])
     ours, theirs = tiny_network(config)
     theirs = {n: v for n, v in theirs.items() if not n.endswith("num_batches_tracked")}
     checkpoint = our_checkpoint(recognize(theirs), Config.fromfile(config), "tiny.py", "digest")

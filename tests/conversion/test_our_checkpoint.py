@@ -5,7 +5,7 @@ import torch
 from mmengine.config import Config
 from released_checkpoints import assert_equal_weights, tiny_config, tiny_network
 
-from mmdet_embedmask.conversion.families import TABLE1, TABLE2
+from mmdet_embedmask.conversion.families import FUSED, PLAIN
 from mmdet_embedmask.conversion.layout import Layout
 from mmdet_embedmask.conversion.official import OfficialWeights, recognize
 from mmdet_embedmask.conversion.our_checkpoint import (
@@ -37,19 +37,19 @@ def convert(tmp_path):
 @pytest.mark.parametrize(
     "family, blocks, reduced, config",
     [
-        (TABLE1, (3, 4, 6, 3), False, "released/embedmask_r50_fpn_1x_coco_released.py"),
-        (TABLE1, (3, 4, 23, 3), False, "released/embedmask_r101_fpn_ms-3x_coco_released.py"),
-        (TABLE2, (3, 4, 6, 3), True, BASE),
-        (TABLE2, (3, 4, 23, 3), True, "embedmask_fused_r101_fpn_ms-3x_coco.py"),
+        (PLAIN, (3, 4, 6, 3), False, "released/embedmask_r50_fpn_1x_coco_released.py"),
+        (PLAIN, (3, 4, 23, 3), False, "released/embedmask_r101_fpn_ms-3x_coco_released.py"),
+        (FUSED, (3, 4, 6, 3), True, BASE),
+        (FUSED, (3, 4, 23, 3), True, "embedmask_fused_r101_fpn_ms-3x_coco.py"),
         (
-            TABLE2,
+            FUSED,
             (3, 4, 6, 3),
             False,
             "released/embedmask_fused-conv3_r50_fpn_ms-1x_coco.py",
         ),
     ],
 )
-def test_the_config_of_each_released_network(family, blocks, reduced, config):
+def test_each_released_network_has_its_config(family, blocks, reduced, config):
     layout = Layout(blocks, head_convs=4, levels=5, pixel_convs=4, reduced=reduced)
     assert released_config(OfficialWeights(family, layout, {})) == config
 
@@ -82,5 +82,5 @@ def test_without_anything_skipped_nothing_is_kept(convert):
 @pytest.mark.parametrize("kept", [None, 3, ["mask_pred._iter"], {"mask_pred._iter": 3}])
 def test_other_things_under_that_name_are_no_buffers(kept):
     layout = Layout((3, 4, 6, 3), head_convs=4, levels=5, pixel_convs=4)
-    official = OfficialWeights(TABLE2, layout, {})
+    official = OfficialWeights(FUSED, layout, {})
     assert released_buffers(dict(meta=dict(released_buffers=kept)), official) == {}

@@ -75,7 +75,9 @@ DIM16 = dict(channels=64, factor=1.0, bbox_head=dict(embed_dim=16))
 
 @pytest.mark.parametrize("which, options", [("golden_head", DIM16), ("golden_head_dim8", DIM8)])
 @torch.no_grad()
-def test_table_1_heads(which, options, tmp_path, request, record_property):
+def test_heads_of_the_plain_program_give_its_figures(
+    which, options, tmp_path, request, record_property
+):
     golden = request.getfixturevalue(which)
     config = tiny_config(
         tmp_path,
@@ -113,7 +115,9 @@ def test_table_1_heads(which, options, tmp_path, request, record_property):
 
 @pytest.mark.parametrize("variant", ["Conv1_Conv3", "Conv3"])
 @torch.no_grad()
-def test_table_2_heads(variant, golden_table2, tmp_path, record_property):
+def test_heads_of_the_fused_program_give_its_figures(
+    variant, golden_table2, tmp_path, record_property
+):
     base, branch = "embedmask_fused_r50_fpn_ms-1x_coco.py", {}
     if variant == "Conv3":
         base = "released/embedmask_fused-conv3_r50_fpn_ms-1x_coco.py"
@@ -147,7 +151,7 @@ def test_table_2_heads(variant, golden_table2, tmp_path, record_property):
     }
     for name, difference in differences.items():
         record_property(name, difference)
-        print(f"table2 {variant} {name}: {difference:.1e}")
+        print(f"fused {variant} {name}: {difference:.1e}")
         assert difference < TOLERANCE, name
 
 
@@ -165,14 +169,14 @@ def conv(x, weights, name, stride=1):
     return F.conv2d(x, kernel, weights.get(f"{name}.bias"), stride, padding)
 
 
-def table1_names(stage, block):
+def plain_names(stage, block):
     prefix = f"backbone.body.layer{stage}.{block}"
     convs = [f"{prefix}.conv{i}" for i in (1, 2, 3)]
     norms = [f"{prefix}.bn{i}" for i in (1, 2, 3)]
     return convs, norms, f"{prefix}.downsample.0", f"{prefix}.downsample.1"
 
 
-def table2_names(stage, block):
+def fused_names(stage, block):
     prefix = f"backbone.bottom_up.res{stage + 1}.{block}"
     convs = [f"{prefix}.conv{i}" for i in (1, 2, 3)]
     norms = [f"{name}.norm" for name in convs]
@@ -210,18 +214,18 @@ def plain_pyramid(levels, weights, inner, layer, extra):
 
 
 FAMILIES = {
-    "table1": (
+    "plain": (
         "released/embedmask_r50_fpn_1x_coco_released.py",
         ("backbone.body.stem.conv1", "backbone.body.stem.bn1"),
-        table1_names,
+        plain_names,
         [f"backbone.fpn.fpn_inner{i}" for i in (2, 3, 4)],
         [f"backbone.fpn.fpn_layer{i}" for i in (2, 3, 4)],
         [f"backbone.fpn.top_blocks.{p}" for p in ("p6", "p7")],
     ),
-    "table2": (
+    "fused": (
         "embedmask_fused_r50_fpn_ms-1x_coco.py",
         ("backbone.bottom_up.stem.conv1", "backbone.bottom_up.stem.conv1.norm"),
-        table2_names,
+        fused_names,
         [f"backbone.fpn_lateral{i}" for i in (3, 4, 5)],
         [f"backbone.fpn_output{i}" for i in (3, 4, 5)],
         [f"backbone.top_block.{p}" for p in ("p6", "p7")],
@@ -231,7 +235,7 @@ FAMILIES = {
 
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
-def test_backbone_and_pyramid(family, tmp_path):
+def test_backbone_and_pyramid_compute_what_the_names_say(family, tmp_path):
     base, stem, names, inner, layer, extra = FAMILIES[family]
     config = tiny_config(tmp_path, base)
     _, theirs = tiny_network(config)

@@ -6,11 +6,11 @@ import pytest
 import torch
 from mmdet.evaluation import CocoMetric
 
+from mmdet_embedmask.checks.metric import check_metric_labels
 from mmdet_embedmask.data.coco_dataset import (
     CocoByName,
     CocoDatasetByName,
     CocoMetricByName,
-    check_metric_labels,
 )
 
 NAMES = {7: "dog", 3: "cat", 5: "bird"}
@@ -139,7 +139,7 @@ def test_a_file_that_cannot_be_loaded_is_explained(tmp_path, changes, message, t
     assert caught.value.__cause__ is not None
 
 
-def test_broken_json_and_missing_file(tmp_path):
+def test_broken_json_and_a_missing_file_are_told(tmp_path):
     (tmp_path / "train.json").write_text('{"images": [')
     with pytest.raises(ValueError, match="(?s)train.json.*not complete JSON"):
         dataset(tmp_path / "train.json", ("cat",))
@@ -147,7 +147,7 @@ def test_broken_json_and_missing_file(tmp_path):
         dataset(tmp_path / "other.json", ("cat",))
 
 
-def test_a_filter_that_leaves_nothing(tmp_path):
+def test_a_filter_that_leaves_no_image_is_told(tmp_path):
     path = write(tmp_path / "train.json")
     with pytest.raises(ValueError, match=r"filter_cfg=.*'min_size': 32.* leaves no image"):
         dataset(path, ("cat",), filter_cfg=dict(min_size=32), serialize_data=True)
@@ -159,7 +159,7 @@ def test_a_filter_that_leaves_nothing(tmp_path):
         dataset(path, ("cat",), filter_cfg=filter_cfg, serialize_data=True)
 
 
-def test_a_forgotten_image_folder(tmp_path):
+def test_a_forgotten_image_folder_is_told(tmp_path):
     with pytest.raises(ValueError, match=r"where its images lie: set data_prefix=dict\(img="):
         dataset(write(tmp_path / "train.json"), ("cat",), data_prefix=dict(img_path=""))
 

@@ -5,8 +5,13 @@ import pytest
 from pycocotools import mask as coco_mask
 from tool_module import load_tool
 
-from mmdet_embedmask.data.labelme import read_labelme, read_labelme_files
-from mmdet_embedmask.data.labelme_coco import class_names, coco_dataset, split_images
+from mmdet_embedmask.data.labelme import (
+    annotated_classes,
+    coco_content,
+    read_labelme,
+    read_labelme_files,
+    split_images,
+)
 
 
 def shape(points, label="cell", kind="polygon", group=None):
@@ -31,10 +36,10 @@ def write(path, *shapes, **changes):
 SQUARE = [[10, 10], [20, 10], [20, 20], [10, 20]]
 
 
-def test_a_polygon(tmp_path):
+def test_a_polygon_becomes_an_annotation_with_its_box_and_area(tmp_path):
     image = read_labelme(write(tmp_path / "a.json", shape(SQUARE)))
     assert (image.file_name, image.height, image.width) == ("a.png", 40, 60)
-    dataset = coco_dataset([image], ["cell"])
+    dataset = coco_content([image], ["cell"])
     assert dataset == dict(
         images=[dict(id=1, file_name="a.png", height=40, width=60)],
         annotations=[
@@ -69,19 +74,19 @@ def test_a_group_is_one_object_and_the_same_group_of_another_label_another(tmp_p
         ("cell", 1),
         ("cell", 1),
     ]
-    assert class_names([image]) == ("cell", "debris")
-    annotation = coco_dataset([image], ["debris", "cell"])["annotations"][0]
+    assert annotated_classes([image]) == ("cell", "debris")
+    annotation = coco_content([image], ["debris", "cell"])["annotations"][0]
     assert annotation["category_id"] == 2
     assert annotation["bbox"] == [10, 10, 24, 10] and annotation["area"] == 100 + 8
 
 
-def test_rectangle_and_circle(tmp_path):
+def test_rectangle_and_circle_become_polygons(tmp_path):
     path = write(
         tmp_path / "a.json",
         shape([[20, 20], [10, 10]], kind="rectangle"),
         shape([[30, 20], [30, 30]], kind="circle"),
     )
-    square, circle = coco_dataset([read_labelme(path)], ["cell"])["annotations"]
+    square, circle = coco_content([read_labelme(path)], ["cell"])["annotations"]
     assert square["bbox"] == [10, 10, 10, 10] and square["area"] == 100
     assert circle["bbox"] == [20, 10, 20, 20]
     assert circle["area"] == pytest.approx(np.pi * 100, rel=2e-3)
@@ -106,7 +111,7 @@ def test_what_cannot_be_used_is_named_with_its_file(tmp_path, shapes, changes, m
         read_labelme(path)
 
 
-def test_a_file_that_is_no_json(tmp_path):
+def test_a_file_that_is_no_json_is_refused(tmp_path):
     (tmp_path / "wrong.json").write_text("{")
     with pytest.raises(ValueError, match="wrong.json is not an annotation file of labelme"):
         read_labelme(tmp_path / "wrong.json")
@@ -122,16 +127,16 @@ def test_two_files_of_one_image_are_refused(tmp_path):
 
 def test_classes_of_one_name_are_refused():
     with pytest.raises(ValueError, match=r"\('cell', 'cell'\) must be different names"):
-        coco_dataset([], ["cell", "cell"])
+        coco_content([], ["cell", "cell"])
 
 
 def test_an_unknown_class_is_refused(tmp_path):
     image = read_labelme(write(tmp_path / "a.json", shape(SQUARE, "cel")))
     with pytest.raises(ValueError, match=r"a.png has an object of class 'cel'.*\('cell',\)"):
-        coco_dataset([image], ["cell"])
+        coco_content([image], ["cell"])
 
 
-def test_split(tmp_path):
+def test_the_split_follows_share_and_seed_and_leaves_one_image_at_least(tmp_path):
     images = [read_labelme(write(tmp_path / f"{i}.json", shape(SQUARE))) for i in range(10)]
     train, val = split_images(images, 0.3, seed=0)
     assert len(val) == 3 and sorted([*train, *val], key=lambda i: i.file_name) == images
@@ -147,7 +152,7 @@ def tool():
     return load_tool("dataset_converters/labelme_to_coco").main
 
 
-def test_the_tool(tool, tmp_path, capsys):
+def test_the_tool_writes_both_parts_and_prints_the_classes(tool, tmp_path, capsys):
     for i in range(5):
         write(tmp_path / f"{i}.json", shape(SQUARE), shape(SQUARE, "debris"))
     tool([str(tmp_path), str(tmp_path / "out")])

@@ -5,17 +5,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmcv.transforms import LoadImageFromFile
+from mmdet.datasets import CocoDataset
+from mmdet.datasets.transforms import LoadAnnotations
 from pycocotools.coco import COCO
 
 from mmdet_embedmask.data import shapes as shapes_module
-from mmdet_embedmask.data.shape_drawing import draw_shape
-from mmdet_embedmask.data.shape_scene import MIN_VISIBLE_FRACTION, MIN_VISIBLE_PIXELS
-from mmdet_embedmask.data.shapes import (
-    SHAPE_CLASSES,
+from mmdet_embedmask.data.shape_drawing import SHAPE_CLASSES, draw_shape
+from mmdet_embedmask.data.shape_scene import (
+    MIN_VISIBLE_FRACTION,
+    MIN_VISIBLE_PIXELS,
     ShapesConfig,
     render_image,
-    write_coco_shapes,
 )
+from mmdet_embedmask.data.shapes import write_coco_shapes
 
 SMALL = ShapesConfig(num_images=6, height=96, width=128, crowd_fraction=0.5)
 
@@ -149,7 +152,7 @@ def test_every_class_is_about_as_frequent():
     assert shares.min() > 0.17 and shares.max() < 0.33
 
 
-def test_fractions_of_empty_images_and_crowds():
+def test_empty_images_and_crowds_are_as_frequent_as_asked_for():
     # About 1/4 and 1/2 of 200 draws, within four standard deviations.
     config = ShapesConfig(1, 32, 32, (1, 1), empty_fraction=0.25, crowd_fraction=0.5)
     found = [instances for _, instances in render_many(config, 200)]
@@ -158,7 +161,7 @@ def test_fractions_of_empty_images_and_crowds():
 
 
 @pytest.mark.parametrize(("fraction", "images"), [(0.0, 0), (1.0, 12)])
-def test_fraction_limits(fraction, images):
+def test_fractions_of_0_and_1_are_exact(fraction, images):
     config = ShapesConfig(1, 48, 48, empty_fraction=fraction, crowd_fraction=0.0)
     assert sum(not found for _, found in render_many(config, 12)) == images
     config = ShapesConfig(1, 48, 48, empty_fraction=0.0, crowd_fraction=fraction)
@@ -179,7 +182,7 @@ def test_a_crowd_has_many_parts():
 def test_geometry_tells_the_class(seed, size):
     def draw(name):
         rng = np.random.default_rng(seed)
-        return draw_shape(rng, name, np.array([80.0, 80.0]), size, (160, 160))
+        return draw_shape(rng, name, center=np.array([80.0, 80.0]), size=size, canvas=(160, 160))
 
     for name in SHAPE_CLASSES:
         mask = draw(name)
@@ -192,9 +195,10 @@ def test_geometry_tells_the_class(seed, size):
     assert area / length < 0.45 * size  # much longer than thick
 
 
-def test_unknown_class_is_refused():
+def test_an_unknown_class_is_refused():
     with pytest.raises(ValueError, match=r"'star' is unknown: choose one of \('ellipse'"):
-        draw_shape(np.random.default_rng(0), "star", np.zeros(2), 20, (64, 64))
+        rng = np.random.default_rng(0)
+        draw_shape(rng, "star", center=np.zeros(2), size=20, canvas=(64, 64))
 
 
 def test_an_interrupted_run_leaves_no_annotations(tmp_path, monkeypatch):
@@ -250,11 +254,7 @@ def test_places_without_sense_are_refused(tmp_path):
         write_coco_shapes(tmp_path, "a/b", SMALL)
 
 
-def test_mmdetection_loads_it(tmp_path):
-    from mmcv.transforms import LoadImageFromFile
-    from mmdet.datasets import CocoDataset
-    from mmdet.datasets.transforms import LoadAnnotations
-
+def test_mmdetection_loads_the_data_set(tmp_path):
     config = ShapesConfig(num_images=12, empty_fraction=0.2, crowd_fraction=0.3)
     path = write_coco_shapes(tmp_path, "train", config)
     dataset = CocoDataset(

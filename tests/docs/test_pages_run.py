@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from doc_pages import ROOT, block_commands, blocks
 
-from mmdet_embedmask.data.shapes import ShapesConfig, render_image
+from mmdet_embedmask.data.shape_scene import ShapesConfig, render_image
 
 pytestmark = pytest.mark.slow
 

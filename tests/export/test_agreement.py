@@ -15,12 +15,12 @@ def detected(*order, **changes):
     return Detected(**{key: value[order] for key, value in (values | changes).items()})
 
 
-def test_the_same_in_another_order():
+def test_the_same_detections_in_another_order_agree():
     found = agreement(detected(), detected(0, 2, 1))
     assert found == Agreement(3, 0, 0, 0.0, 0.0, 0.0) and found.holds
 
 
-def test_largest_differences():
+def test_the_largest_differences_are_told():
     changed = detected(
         bboxes=np.array([[0, 0, 8, 8.005], [4, 4, 20, 20], [0, 0, 8, 8]]),
         scores=np.array([0.9, 0.5002, 0.5]),
@@ -44,12 +44,12 @@ def test_largest_differences():
         detected(probabilities=np.full((3, 2, 2), np.nan)),
     ],
 )
-def test_what_does_not_agree(found):
+def test_more_than_rounding_does_not_agree(found):
     assert not agreement(detected(), found).holds
     assert not worst([agreement(detected(), detected()), agreement(detected(), found)]).holds
 
 
-def test_several_images():
+def test_several_images_are_as_far_apart_as_their_worst():
     parts = [Agreement(3, 0, 0, 0.1, 0.02, 0.3), Agreement(4, 1, 2, 0.2, 0.01, 0.1)]
     assert worst(parts) == Agreement(7, 1, 2, 0.2, 0.02, 0.3)
     assert str(worst(parts)).startswith("7 detections, 1 more or fewer in the file, 2 labels diff")

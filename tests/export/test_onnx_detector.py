@@ -14,10 +14,10 @@ from mmdet_embedmask.functional.resize import maps_at_size
 
 @pytest.mark.parametrize("resize", ["bilinear", "aligned"])
 @pytest.mark.parametrize("size", [(61, 77), (240, 300), (54, 90)])
-def test_masks_of_the_definition(resize, size):
+def test_masks_are_those_of_the_definition(resize, size):
     maps = torch.rand(3, 16, 24)
     expected = maps_at_size(maps, (54, 90), size, resize)
-    masks = masks_from_probabilities(maps.numpy(), (54, 90), size, 0.4, resize)
+    masks = masks_from_probabilities(maps.numpy(), (54, 90), size, mask_thr=0.4, mask_resize=resize)
     assert masks.shape == (3, *size) and masks.any() and not masks.all()
     # But for pixels at the threshold, where OpenCV's rounding decides.
     certain = ((expected - 0.4).abs() > 1e-4).numpy()
@@ -25,14 +25,10 @@ def test_masks_of_the_definition(resize, size):
     np.testing.assert_array_equal(masks[certain], (expected > 0.4).numpy()[certain])
 
 
-def test_no_mask():
-    assert masks_from_probabilities(
-        np.zeros((0, 8, 8), np.float32), (30, 30), (5, 7), 0.5
-    ).shape == (
-        0,
-        5,
-        7,
-    )
+def test_no_probabilities_give_no_mask():
+    nothing = np.zeros((0, 8, 8), np.float32)
+    masks = masks_from_probabilities(nothing, (30, 30), (5, 7), mask_thr=0.5)
+    assert masks.shape == (0, 5, 7)
 
 
 def check_detections(exported, image, input_size):
@@ -55,12 +51,12 @@ def check_detections(exported, image, input_size):
     assert masks.any() and differ.mean() < 1e-4
 
 
-def test_detect(exported):
+def test_detections_and_masks_are_those_of_the_models_prediction(exported):
     check_detections(exported, noise(50, 75), (90, 135))
 
 
 @pytest.mark.slow  # it needs data that is not in the repository
-def test_detect_on_a_photograph_of_nuclei(exported):
+def test_they_are_on_a_photograph_of_nuclei_too(exported):
     folder = shared_file("data/dsb2018/val")
     image = cv2.imread(str(sorted(folder.iterdir())[0]))
     check_detections(exported, image, (200, 200))

@@ -32,7 +32,7 @@ def test_one_file_agrees_at_every_size(exported, size):
     assert result.score < 1e-5 and result.probability < 1e-5
 
 
-def test_no_detection_is_no_error(exported):
+def test_an_image_without_detections_gives_empty_outputs(exported):
     image = np.full((70, 100, 3), MEAN[::-1], np.uint8)
     bboxes, scores, labels, maps = exported.session.run(None, {"image": image})
     assert bboxes.shape == (0, 4) and scores.shape == labels.shape == (0,)
@@ -41,7 +41,7 @@ def test_no_detection_is_no_error(exported):
     assert exported.model.bbox_head.test_cfg.score_thr > 1 / (1 + np.exp(-BIAS))
 
 
-def test_axes_have_names(exported):
+def test_axes_that_differ_from_image_to_image_have_names(exported):
     values = (*exported.session.get_inputs(), *exported.session.get_outputs())
     assert {value.name: tuple(value.shape) for value in values} == onnx_file.AXES
     assert [value.type for value in values] == [
@@ -53,7 +53,7 @@ def test_axes_have_names(exported):
     ]
 
 
-def test_metadata(exported):
+def test_metadata_hold_what_the_files_user_needs(exported):
     held = exported.session.get_modelmeta().custom_metadata_map
     assert {key: json.loads(value) for key, value in held.items()} == dict(
         mmdet_embedmask=__version__,
@@ -90,7 +90,7 @@ def test_missing_packages_are_named(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_variants_agree(variant):
+def test_files_of_other_settings_agree(variant):
     detector = export_tiny(**VARIANTS[variant])
     for size in ((64, 96), (160, 128), (33, 200)):
         result = compare(detector.model, detector.session, noise(*size))

@@ -49,7 +49,7 @@ def check(model, image):
 
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("size", [(64, 96), (150, 129)])
-def test_it_is_the_models_prediction(setting, size):
+def test_the_function_is_the_models_prediction(setting, size):
     model, _ = tiny_detector(**SETTINGS[setting])
     found = check(model, noise(*size))
     cells = tuple(-(-side // 32) * 8 for side in size)
@@ -99,7 +99,7 @@ def test_a_candidate_at_the_threshold_is_none():
     assert len(predict(model, image).scores) == len(detections(model, image).scores) == 1
 
 
-def test_atss_too():
+def test_the_function_is_the_prediction_on_atss_too():
     cfg = model_cfg()
     cfg.bbox_head = ConfigDict(atss_head_cfg())
     cfg.train_cfg = ATSS_TRAIN_CFG
@@ -108,7 +108,7 @@ def test_atss_too():
     check(model, noise(96, 128))
 
 
-def test_no_detection():
+def test_without_detections_the_outputs_are_empty():
     model, _ = tiny_detector(test_cfg=dict(score_thr=0.99))
     bboxes, scores, labels, maps = OnnxEmbedMask(model)(torch.from_numpy(noise(64, 96)))
     assert bboxes.shape == (0, 4) and scores.shape == labels.shape == (0,)

@@ -63,11 +63,10 @@ def test_nms_by_class_through_mmcv_keeps_what_it_keeps_on_the_cpu(gpu):
 def test_the_focal_loss_and_its_gradient_through_mmcv_are_those_of_the_cpu(gpu):
     """Against the stand-in on the CPU, where compiled MMCV has no focal loss."""
     logits, target = 4 * torch.randn(50, 6), torch.arange(50) % 7
-    settings = torch.zeros(0), torch.empty_like(logits), 2.0, 0.25
-    expected = []
+    no_weight, out, expected = torch.zeros(0), torch.empty_like(logits), []
     for function in (plain_ops.sigmoid_focal_loss_forward, plain_ops.sigmoid_focal_loss_backward):
-        function(logits, target, *settings)
-        expected.append(settings[1].clone())
+        function(logits, target, no_weight, out, gamma=2.0, alpha=0.25)
+        expected.append(out.clone())
     placed = logits.to("cuda").requires_grad_()
     loss = sigmoid_focal_loss(placed, target.to("cuda"), 2.0, 0.25, None, "none")
     loss.sum().backward()
@@ -81,7 +80,9 @@ def test_the_focal_loss_of_half_precision_is_that_of_the_cpu(gpu):
 
     def focal_loss(x, target):
         output = torch.zeros_like(x)
-        plain_ops.sigmoid_focal_loss_forward(x, target, x.new_zeros(0), output, 2.0, 0.25)
+        plain_ops.sigmoid_focal_loss_forward(
+            x, target, x.new_zeros(0), output, gamma=2.0, alpha=0.25
+        )
         return output.float()
 
     # Three digits.

@@ -77,7 +77,7 @@ def fingerprints() -> Iterator[tuple[str, str]]:
     (image,) = exported.session.get_inputs()
     outputs = exported.session.run(names, {image.name: noise(64, 96)})
     yield "ONNX", digest(dict(zip(names, outputs, strict=True)))
-    for name in ("table1", "table2", "table2_conv3"):
+    for name in ("plain", "fused", "fused_conv3"):
         official = recognize(random_weights(listed_shapes(name)))
         yield f"converted: {name}", digest(official.state_dict())
 

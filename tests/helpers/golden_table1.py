@@ -10,8 +10,8 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from mmdet_embedmask.conversion.families import TABLE1
-from mmdet_embedmask.conversion.table1_weights import divide_embedding_weights
+from mmdet_embedmask.conversion.families import PLAIN
+from mmdet_embedmask.conversion.plain_program import divide_embedding_weights
 
 NUM_LEVELS = 5
 STRIDES = (8, 16, 32, 64, 128)
@@ -48,8 +48,8 @@ def build_heads(
     pixel_head = MODELS.build(dict(type="PixelEmbedHead", **common, **(mask_head or {}))).to(dtype)
     theirs = golden_weights(golden, dtype, "state_dict/")
     theirs = divide_embedding_weights(theirs, embed_reduce_factor)
-    proposal_head.load_state_dict(part_of_ours(theirs, TABLE1, "bbox_head."), strict=True)
-    pixel_head.load_state_dict(part_of_ours(theirs, TABLE1, "mask_head."), strict=True)
+    proposal_head.load_state_dict(part_of_ours(theirs, PLAIN, "bbox_head."), strict=True)
+    pixel_head.load_state_dict(part_of_ours(theirs, PLAIN, "mask_head."), strict=True)
     return proposal_head, pixel_head
 
 

@@ -10,7 +10,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from mmdet_embedmask.conversion.families import TABLE2
+from mmdet_embedmask.conversion.families import FUSED
 from mmdet_embedmask.layers import ProposalBranch
 
 STRIDES = (8, 16, 32, 64, 128)
@@ -41,7 +41,7 @@ def build_pixel_head(golden: Mapping[str, np.ndarray], dtype: torch.dtype) -> nn
         )
     ).to(dtype)
     theirs = golden_weights(golden, dtype, "state_dict/")
-    head.load_state_dict(part_of_ours(theirs, TABLE2, "mask_head."), strict=True)
+    head.load_state_dict(part_of_ours(theirs, FUSED, "mask_head."), strict=True)
     return head
 
 
@@ -52,7 +52,7 @@ def build_proposal_branch(
     reduce_channels = 128 if variant == "Conv1_Conv3" else None
     branch = ProposalBranch(64, 16, STRIDES, reduce_channels=reduce_channels).to(dtype)
     theirs = golden_weights(golden, dtype, "state_dict/", f"state_dict_{variant}/")
-    state = part_of_ours(theirs, TABLE2, "bbox_head.proposal_branch.")
+    state = part_of_ours(theirs, FUSED, "bbox_head.proposal_branch.")
     branch.load_state_dict(state, strict=True)
     return branch
 

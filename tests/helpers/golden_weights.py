@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmdet_embedmask.conversion.families import Family
-from mmdet_embedmask.conversion.tensors import to_ours
+from mmdet_embedmask.conversion.name_table import to_ours
 
 
 def golden_weights(

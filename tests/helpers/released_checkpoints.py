@@ -15,9 +15,9 @@ from mmdet_embedmask.loading import build_detector
 Shapes = dict[str, tuple[tuple[int, ...], torch.dtype]]
 
 NAME_LISTS = {
-    "table1": "names_table1_R50",
-    "table2": "names_table2_R50_Conv1_Conv3",
-    "table2_conv3": "names_table2_R50_Conv3",
+    "plain": "names_plain_R50",
+    "fused": "names_fused_R50_Conv1_Conv3",
+    "fused_conv3": "names_fused_R50_Conv3",
 }
 BLOCKS_R50, BLOCKS_R101 = 6, 23
 """Of the third stage, in which the two differ."""

@@ -5,7 +5,8 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmdet_embedmask.data.shapes import ShapesConfig, write_coco_shapes
+from mmdet_embedmask.data.shape_scene import ShapesConfig
+from mmdet_embedmask.data.shapes import write_coco_shapes
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "embedmask"
 

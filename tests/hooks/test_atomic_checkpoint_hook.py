@@ -120,7 +120,7 @@ def checkpoints(work_dir):
     return sorted(path.name for path in work_dir.iterdir() if ".pth" in path.name)
 
 
-def test_keeps_the_newest_and_names_the_last(tmp_path):
+def test_the_newest_are_kept_and_the_last_is_named(tmp_path):
     runner = small_run(tmp_path, 7, max_keep_ckpts=2)
     runner.train()
     assert checkpoints(tmp_path) == ["iter_6.pth", "iter_7.pth"]
@@ -129,7 +129,7 @@ def test_keeps_the_newest_and_names_the_last(tmp_path):
     assert "optimizer" in saved(tmp_path / "iter_7.pth")
 
 
-def test_without_optimizer_and_without_a_limit(tmp_path):
+def test_all_are_kept_without_a_limit_and_none_with_its_optimizer_if_not_asked_for(tmp_path):
     small_run(tmp_path, 4, max_keep_ckpts=0, save_optimizer=False).train()
     assert checkpoints(tmp_path) == ["iter_2.pth", "iter_4.pth"]
     assert "optimizer" not in saved(tmp_path / "iter_4.pth")
@@ -178,7 +178,9 @@ def kill_when(monkeypatch, folder, function, name):
 @pytest.mark.parametrize(
     "function, name", [("fsync", "iter_"), ("replace", "iter_"), ("replace", "last_checkpoint")]
 )
-def test_killed_while_saving_the_only_kept_checkpoint(tmp_path, monkeypatch, function, name):
+def test_a_run_killed_while_saving_resumes_from_the_checkpoint_before(
+    tmp_path, monkeypatch, function, name
+):
     """In the file, before it is moved to its name, and before `last_checkpoint` names it."""
     with monkeypatch.context() as patch:
         kill_when(patch, tmp_path, function, name)
@@ -240,7 +242,7 @@ def test_a_new_best_score_saves_its_step_once_more_and_counts_it_once(tmp_path):
     assert hub["runtime_info"]["best_ckpt"] == str(tmp_path / "best_score_iter_6.pth")
 
 
-def test_killed_while_saving_a_new_best_checkpoint(tmp_path, monkeypatch):
+def test_a_run_killed_while_saving_a_new_best_checkpoint_keeps_the_former(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         kill_when(patch, tmp_path, "replace", "best_")
         with pytest.raises(Killed):

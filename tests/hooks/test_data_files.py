@@ -57,7 +57,7 @@ def test_images_are_looked_at_only_if_wanted(tmp_path):
         check_data_files([dataset], "val", check_images=True)
 
 
-def test_same_classes(tmp_path):
+def test_other_classes_of_another_data_set_are_refused(tmp_path):
     cat, dog = coco(tmp_path), coco(tmp_path, metainfo=dict(classes=("dog",)))
     check_same_classes([cat, cat], [cat])
     for learned, evaluated in (([cat, dog], []), ([cat], [cat, dog])):

@@ -56,7 +56,7 @@ def input_panel(picture):
     return picture[top : top + 240, GAP : GAP + 360]
 
 
-def test_pictures_names_and_steps(tmp_path, model):
+def test_pictures_of_every_interval_get_their_names_and_step(tmp_path, model):
     runner = fake_runner(model)
     hook = EmbeddingVisualizationHook(interval=2, max_images=2, score_thr=0.0, max_instances=3)
     for mode in ("val", "test"):
@@ -140,7 +140,7 @@ def test_a_wrapped_model_is_looked_into(tmp_path, model):
     assert [name for name, _, _ in runner.visualizer.added] == ["val_maps_0"]
 
 
-def test_the_model_inside_all_wrappers(model):
+def test_the_model_is_found_inside_all_wrappers(model):
     # MMEngine wraps the augmented model, users may wrap the model that is augmented.
     for wrapped in (
         DataParallel(EmbedMaskTTAModel(model, TTA)),

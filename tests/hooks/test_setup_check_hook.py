@@ -248,7 +248,7 @@ def test_a_good_setup_passes():
 
 
 @pytest.mark.parametrize("event", ["before_train", "before_val", "before_test"])
-def test_num_classes(event):
+def test_another_number_of_classes_is_refused(event):
     with pytest.raises(ValueError, match="num_classes=80, but FakeDataset has 2 classes"):
         getattr(SetupCheckHook(), event)(runner(FakeDataset(), num_classes=80))
 
@@ -266,7 +266,7 @@ def test_num_classes(event):
         ),
     ],
 )
-def test_annotations(options, message):
+def test_masks_that_cannot_be_learned_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         SetupCheckHook().before_train(runner(FakeDataset(**options)))
 
@@ -295,7 +295,7 @@ def test_ignored_instances_alone_are_not_enough():
         (dict(pad_size_divisor=1), "pad_size_divisor=1 is not a multiple of 8, the stride of"),
     ],
 )
-def test_padding(options, message):
+def test_padding_that_masks_do_not_fit_is_refused(options, message):
     wrong = runner(FakeDataset(), **options)
     with pytest.raises(ValueError, match=message):
         check_padding(wrong.model)

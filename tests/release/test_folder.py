@@ -81,7 +81,7 @@ def test_a_converted_checkpoint_is_released_without_a_log(tmp_path, image, metri
     row = released(folder, "readme_row.md")
     assert f"[model](http://host/zoo/{folder.name}/{folder.name}.pth) \\| no log" in row
     meta = torch.load(folder / f"{folder.name}.pth", weights_only=True)["meta"]
-    assert (meta["family"], meta["source_sha256"]) == ("table1", "ab" * 32)
+    assert (meta["family"], meta["source_sha256"]) == ("plain", "ab" * 32)
     assert verify_release(folder).holds
 
 

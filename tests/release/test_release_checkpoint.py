@@ -44,10 +44,10 @@ def test_weights_classes_and_origin_alone_are_kept():
 
 
 def test_a_converted_checkpoint_keeps_what_it_comes_from():
-    content = checkpoint(family="table1", source_sha256="ab" * 32, mmdet_embedmask_version="0.1.0")
+    content = checkpoint(family="plain", source_sha256="ab" * 32, mmdet_embedmask_version="0.1.0")
     meta = release_checkpoint(content, Config())["meta"]
     assert sorted(meta) == ["cfg", "dataset_meta", "family", "mmdet_embedmask", "source_sha256"]
-    assert (meta["family"], meta["source_sha256"]) == ("table1", "ab" * 32)
+    assert (meta["family"], meta["source_sha256"]) == ("plain", "ab" * 32)
 
 
 def test_modules_versions_stay_beside_their_weights():

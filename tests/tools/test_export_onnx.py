@@ -100,7 +100,7 @@ def test_without_images_the_file_is_written_and_said_not_to_be_verified(
 
 @pytest.mark.slow
 def test_a_file_that_agrees_on_every_image_is_written(tool, trained, tmp_path, capsys):
-    for name in onnx_file.PACKAGES:
+    for name in onnx_file.ONNX_PACKAGES:
         pytest.importorskip(name)
     out, folder = tmp_path / "model.onnx", trained / "shapes" / "train"
     tool.main([str(trained / "model.pth"), str(out), "--verify", str(folder)])

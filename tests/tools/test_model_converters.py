@@ -16,8 +16,8 @@ from released_checkpoints import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE1 = "released/embedmask_r50_fpn_1x_coco_released.py"
-TABLE2 = "embedmask_fused_r50_fpn_ms-1x_coco.py"
+PLAIN = "released/embedmask_r50_fpn_1x_coco_released.py"
+FUSED = "embedmask_fused_r50_fpn_ms-1x_coco.py"
 
 
 @pytest.fixture
@@ -48,14 +48,14 @@ def released(tmp_path, theirs):
     return source
 
 
-@pytest.mark.parametrize("base", [TABLE1, TABLE2])
+@pytest.mark.parametrize("base", [PLAIN, FUSED])
 def test_weights_come_back_as_they_were_with_config_and_classes_in_between(
     tools, tmp_path, capsys, base
 ):
     forth, back = tools
     config = tiny_config(tmp_path, base)
     ours, theirs = tiny_network(config)
-    if base == TABLE2:
+    if base == FUSED:
         theirs |= {
             "mask_pred.sizes_of_interest": torch.arange(5),
             "mask_pred._iter": torch.tensor([3.0]),
@@ -65,11 +65,11 @@ def test_weights_come_back_as_they_were_with_config_and_classes_in_between(
     run(forth, source, out, "--config", config)
     printed = capsys.readouterr().out
     assert "depth: 50" in printed and f"config: {config}" in printed
-    assert ("skipped: mask_pred.sizes_of_interest" in printed) == (base == TABLE2)
+    assert ("skipped: mask_pred.sizes_of_interest" in printed) == (base == FUSED)
     written = torch.load(out, weights_only=True)
     assert_equal_weights(written["state_dict"], ours)
     meta = written["meta"]
-    assert meta["family"] == ("table1" if base == TABLE1 else "table2")
+    assert meta["family"] == ("plain" if base == PLAIN else "fused")
     assert len(meta["source_sha256"]) == 64
     assert len(meta["dataset_meta"]["classes"]) == len(meta["dataset_meta"]["palette"]) == 80
     assert Config.fromstring(meta["cfg"], ".py").model == Config.fromfile(config).model
@@ -83,7 +83,7 @@ def test_weights_come_back_as_they_were_with_config_and_classes_in_between(
 
 def test_what_is_not_kept_is_said(tools, tmp_path, capsys):
     _, back = tools
-    ours, _ = tiny_network(tiny_config(tmp_path, TABLE2))
+    ours, _ = tiny_network(tiny_config(tmp_path, FUSED))
     torch.save(dict(state_dict=ours, meta={}), tmp_path / "ours.pth")
     run(back, tmp_path / "ours.pth", tmp_path / "theirs.pth")
     printed = capsys.readouterr().out
@@ -91,7 +91,7 @@ def test_what_is_not_kept_is_said(tools, tmp_path, capsys):
 
 
 def test_an_output_is_replaced_by_force_alone(tools, tmp_path, capsys):
-    config = tiny_config(tmp_path, TABLE1)
+    config = tiny_config(tmp_path, PLAIN)
     ours, theirs = tiny_network(config)
     torch.save(dict(state_dict=ours), tmp_path / "ours.pth")
     out = tmp_path / "out.pth"
@@ -109,7 +109,7 @@ def test_an_output_is_replaced_by_force_alone(tools, tmp_path, capsys):
 
 def test_nothing_is_written_where_the_weights_do_not_fit(tools, tmp_path, capsys):
     """The default config is a full-size network; this one is tiny."""
-    _, theirs = tiny_network(tiny_config(tmp_path, TABLE1))
+    _, theirs = tiny_network(tiny_config(tmp_path, PLAIN))
     message = refused(tools[0], capsys, released(tmp_path, theirs), tmp_path / "out.pth")
     assert "does not fit embedmask_r50_fpn_1x_coco_released.py" in message
     assert "backbone.body.stem.conv1.weight is (4, 3, 7, 7) and must be (64, 3, 7, 7)" in message
@@ -141,7 +141,7 @@ def test_files_that_are_no_checkpoints_are_refused(tools, tmp_path, capsys):
 
 
 def test_cfg_options_reach_the_network_and_the_checkpoint(tools, tmp_path):
-    config = tiny_config(tmp_path, TABLE1)
+    config = tiny_config(tmp_path, PLAIN)
     source = released(tmp_path, tiny_network(config)[1])
     out = tmp_path / "out.pth"
     run(
@@ -164,7 +164,7 @@ def predict(checkpoint, tmp_path):
     return sample.pred_instances
 
 
-@pytest.mark.parametrize("base", [TABLE1, TABLE2])
+@pytest.mark.parametrize("base", [PLAIN, FUSED])
 def test_det_inferencer_needs_the_new_file_alone(tools, tmp_path, base):
     config = tiny_config(tmp_path, base)
     source = released(tmp_path, tiny_network(config)[1])
@@ -178,7 +178,7 @@ def test_det_inferencer_needs_the_new_file_alone(tools, tmp_path, base):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["table1", "table2", "table2_conv3"])
+@pytest.mark.parametrize("name", ["plain", "fused", "fused_conv3"])
 def test_full_size_networks_are_converted_without_a_config(tools, tmp_path, name):
     theirs = random_weights(listed_shapes(name))
     source = released(tmp_path, theirs)

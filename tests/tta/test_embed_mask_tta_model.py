@@ -1,5 +1,7 @@
 from typing import get_args
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmcv.transforms import Compose
@@ -91,10 +93,7 @@ def test_another_detector_is_refused():
         ("embedmask_tiny_shapes", 4),
     ],
 )
-def test_the_configs_views(name, views, tmp_path):
-    import cv2
-    import numpy as np
-
+def test_each_configs_views_all_differ(name, views, tmp_path):
     path = tmp_path / "image.png"
     cv2.imwrite(str(path), np.zeros((50, 70, 3), np.uint8))
     cfg = Config.fromfile(CONFIGS / f"{name}.py")

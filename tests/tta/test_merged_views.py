@@ -80,7 +80,7 @@ def test_a_box_without_area_is_itself():
     assert merged.scores.tolist() == pytest.approx([0.45])
 
 
-def test_nothing_detected():
+def test_views_without_detections_merge_to_none():
     merged = merge_detections([view([], []), view([], [])], SIZE, 0.5, 100)
     assert merged.bboxes.shape == (0, 4) and merged.members.shape == (0, 2)
 

@@ -7,7 +7,9 @@ from mmdet.datasets.transforms import PackDetInputs, Resize
 from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
-from mmdet_embedmask.data.shapes import SHAPE_CLASSES, ShapesConfig, write_coco_shapes
+from mmdet_embedmask.data.shape_drawing import SHAPE_CLASSES
+from mmdet_embedmask.data.shape_scene import ShapesConfig
+from mmdet_embedmask.data.shapes import write_coco_shapes
 from mmdet_embedmask.visualization.rows import dataset_row
 
 

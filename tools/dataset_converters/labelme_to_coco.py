@@ -12,8 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmdet_embedmask import cli
-from mmdet_embedmask.data.labelme import read_labelme_files
-from mmdet_embedmask.data.labelme_coco import class_names, coco_dataset, split_images
+from mmdet_embedmask.data.labelme import (
+    annotated_classes,
+    coco_content,
+    read_labelme_files,
+    split_images,
+)
 from mmdet_embedmask.files import write_json
 
 
@@ -44,9 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         missing = [i.file_name for i in images if not (args.image_dir / i.file_name).is_file()]
         if missing:
             raise ValueError(f"{args.image_dir} lacks the images {', '.join(missing[:5])}")
-        classes = tuple(args.classes or class_names(images))
+        classes = tuple(args.classes or annotated_classes(images))
         parts = split_images(images, args.val_share, args.seed)
-        datasets = [coco_dataset(part, classes) for part in parts]
+        datasets = [coco_content(part, classes) for part in parts]
     except ValueError as error:
         parser.error(str(error))
     for path, dataset in zip(outputs, datasets, strict=True):

@@ -20,9 +20,8 @@ from mmdet_embedmask.conversion.checkpoint_file import (
     write_checkpoint,
 )
 from mmdet_embedmask.conversion.errors import ConversionError
-from mmdet_embedmask.conversion.official import to_official
+from mmdet_embedmask.conversion.official import conversion_report, to_official
 from mmdet_embedmask.conversion.our_checkpoint import released_buffers
-from mmdet_embedmask.conversion.report import conversion_report
 
 
 def _make_parser() -> argparse.ArgumentParser:

@@ -19,9 +19,8 @@ from mmdet_embedmask.conversion.checkpoint_file import (
     released_weights,
     write_checkpoint,
 )
-from mmdet_embedmask.conversion.official import recognize
+from mmdet_embedmask.conversion.official import conversion_report, recognize
 from mmdet_embedmask.conversion.our_checkpoint import default_config, our_checkpoint
-from mmdet_embedmask.conversion.report import conversion_report
 from mmdet_embedmask.loading import load_config
 from mmdet_embedmask.options import check_positive
 

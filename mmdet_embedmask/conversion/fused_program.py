@@ -1,8 +1,8 @@
-"""Names of the Table 2 program, which belongs to the detectron2 family."""
+"""Files of the fused program (the paper's Table 2), of the detectron2 family: their names."""
 
 from collections.abc import Collection
 
-from .layout import STAGES, Layout, count, resnet_layers
+from .layout import RESNET_STAGES, Layout, count_in, resnet_layers
 from .name_table import NameTable, affine, batch_norm, batch_norm_convs, fcos_head, scales, weight
 
 FCOS = "proposal_generator.fcos_head"
@@ -12,24 +12,25 @@ SKIPPED = ("mask_pred.sizes_of_interest", "mask_pred._iter")
 FPN_LEVELS = (3, 4, 5)
 
 
-def layout(names: Collection[str]) -> Layout:
+def fused_layout(names: Collection[str]) -> Layout:
     """Count the layers of a file of theirs."""
     bottom_up = r"backbone\.bottom_up"
     return Layout(
         blocks=tuple(
-            count(names, rf"{bottom_up}\.res{s + 1}\.(\d+)\.conv1\.weight") for s in STAGES
+            count_in(names, rf"{bottom_up}\.res{s + 1}\.(\d+)\.conv1\.weight")
+            for s in RESNET_STAGES
         ),
         # Convolution and norm are two entries of the tower, with weights each.
-        head_convs=count(names, r"proposal_generator\.fcos_head\.cls_tower\.(\d+)\.weight") // 2,
-        levels=count(names, r"proposal_generator\.fcos_head\.scales\.(\d+)\.scale"),
-        pixel_convs=count(names, r"mask_branch\.tower\.(\d+)\.0\.weight"),
-        fused_levels=count(names, r"mask_branch\.refine\.(\d+)\.0\.weight"),
+        head_convs=count_in(names, r"proposal_generator\.fcos_head\.cls_tower\.(\d+)\.weight") // 2,
+        levels=count_in(names, r"proposal_generator\.fcos_head\.scales\.(\d+)\.scale"),
+        pixel_convs=count_in(names, r"mask_branch\.tower\.(\d+)\.0\.weight"),
+        fused_levels=count_in(names, r"mask_branch\.refine\.(\d+)\.0\.weight"),
         reduced="proposal_head.embed_conv.weight" in names,
-        semantic_convs=count(names, r"mask_branch\.seg_head\.(\d+)\.0\.weight"),
+        semantic_convs=count_in(names, r"mask_branch\.seg_head\.(\d+)\.0\.weight"),
     )
 
 
-def name_table(layout: Layout) -> NameTable:
+def fused_name_table(layout: Layout) -> NameTable:
     """Every weight of ours but BatchNorm's counters."""
     return (
         _backbone(layout.blocks)

@@ -1,13 +1,16 @@
 """Pairs of names written by hand: shapes alone cannot tell P6 from P7, or a weight from a bias."""
 
 import pytest
+import torch
+from released_checkpoints import assert_equal_weights
 
-from mmdet_embedmask.conversion import names_table1, names_table2
+from mmdet_embedmask.conversion.fused_program import fused_layout, fused_name_table
 from mmdet_embedmask.conversion.layout import Layout, our_layout
-from mmdet_embedmask.conversion.name_table import counters, their_names
+from mmdet_embedmask.conversion.name_table import counters, their_names, to_ours, to_theirs
+from mmdet_embedmask.conversion.plain_program import plain_layout, plain_name_table
 
-SMALL1 = Layout(blocks=(1, 0, 0, 0), head_convs=2, levels=1, pixel_convs=1)
-SMALL2 = Layout(
+SMALL_PLAIN = Layout(blocks=(1, 0, 0, 0), head_convs=2, levels=1, pixel_convs=1)
+SMALL_FUSED = Layout(
     blocks=(0, 1, 0, 2),
     head_convs=1,
     levels=1,
@@ -19,7 +22,7 @@ SMALL2 = Layout(
 KINDS = ("weight", "bias")
 NORM = ("weight", "bias", "running_mean", "running_var")
 
-TABLE1 = [
+PLAIN = [
     ("backbone.conv1", "backbone.body.stem.conv1", ["weight"]),
     ("backbone.bn1", "backbone.body.stem.bn1", NORM),
     ("backbone.layer1.0.conv1", "backbone.body.layer1.0.conv1", ["weight"]),
@@ -87,7 +90,7 @@ def bottleneck(ours, theirs, shortcut):
     return pairs
 
 
-TABLE2 = [
+FUSED = [
     ("backbone.conv1", f"{BOTTOM_UP}.stem.conv1", ["weight"]),
     ("backbone.bn1", f"{BOTTOM_UP}.stem.conv1.norm", NORM),
     *bottleneck("backbone.layer2.0", f"{BOTTOM_UP}.res3.0", True),
@@ -135,11 +138,11 @@ def by_hand(pairs):
     return {f"{a}.{kind}": (f"{b}.{kind}",) for a, b, kinds in pairs for kind in kinds}
 
 
-def test_table_1():
-    assert names_table1.name_table(SMALL1) == by_hand(TABLE1)
+def test_the_plain_programs_table_is_the_one_by_hand():
+    assert plain_name_table(SMALL_PLAIN) == by_hand(PLAIN)
 
 
-def test_table_2():
+def test_the_fused_programs_table_is_the_one_by_hand():
     margins = {
         f"{BRANCH}.conv_margin.{kind}": (
             f"proposal_head.spatial_margin_head.{kind}",
@@ -147,23 +150,26 @@ def test_table_2():
         )
         for kind in KINDS
     }
-    assert names_table2.name_table(SMALL2) == by_hand(TABLE2) | margins
+    assert fused_name_table(SMALL_FUSED) == by_hand(FUSED) | margins
 
 
-@pytest.mark.parametrize("program, layout", [(names_table1, SMALL1), (names_table2, SMALL2)])
-def test_both_sides_names_tell_the_layout(program, layout):
-    table = program.name_table(layout)
-    assert program.layout(their_names(table)) == layout
+@pytest.mark.parametrize(
+    "name_table, read_layout, layout",
+    [(plain_name_table, plain_layout, SMALL_PLAIN), (fused_name_table, fused_layout, SMALL_FUSED)],
+)
+def test_both_sides_names_tell_the_layout(name_table, read_layout, layout):
+    table = name_table(layout)
+    assert read_layout(their_names(table)) == layout
     assert our_layout(table) == layout
 
 
 def test_a_gap_in_the_indices_does_not_count():
     names = [f"backbone.body.layer3.{i}.conv1.weight" for i in (0, 1, 10**9)]
-    assert names_table1.layout(names).blocks == (0, 0, 3, 0)
+    assert plain_layout(names).blocks == (0, 0, 3, 0)
 
 
 def test_counters_stand_beside_the_variances():
-    found = counters(names_table2.name_table(SMALL2))
+    found = counters(fused_name_table(SMALL_FUSED))
     assert found["backbone.bn1.num_batches_tracked"] == (
         f"{BOTTOM_UP}.stem.conv1.norm.num_batches_tracked"
     )
@@ -171,3 +177,47 @@ def test_counters_stand_beside_the_variances():
         "mask_branch.refine.0.1.num_batches_tracked"
     )
     assert len(found) == 1 + 4 + 4 + 3 + 3
+
+
+MIXED_TABLE = {
+    "head.conv_margin.weight": ("spatial_margin.weight", "free_margin.weight"),
+    "head.scales.0.scale": ("scales.0.scale",),
+    "head.bn.running_var": ("tower.1.running_var",),
+    "backbone.bn1.running_var": ("stem.norm.running_var",),
+}
+
+
+def our_weights():
+    return {
+        "head.conv_margin.weight": torch.tensor([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]),
+        "head.scales.0.scale": torch.tensor(0.5),
+        "head.bn.running_var": torch.tensor([7.0]),
+        "head.bn.num_batches_tracked": torch.tensor(8),
+        "backbone.bn1.running_var": torch.tensor([9.0]),
+        "backbone.bn1.num_batches_tracked": torch.tensor(0),
+    }
+
+
+def their_weights():
+    """Two spatial-aware channels and the rest; scales of one dimension; no backbone's counter."""
+    return {
+        "spatial_margin.weight": torch.tensor([[1.0], [2.0]]),
+        "free_margin.weight": torch.tensor([[3.0], [4.0], [5.0], [6.0]]),
+        "scales.0.scale": torch.tensor([0.5]),
+        "tower.1.running_var": torch.tensor([7.0]),
+        "tower.1.num_batches_tracked": torch.tensor(8),
+        "stem.norm.running_var": torch.tensor([9.0]),
+    }
+
+
+def test_weights_are_copied_and_reshaped_in_both_directions():
+    assert_equal_weights(to_theirs(our_weights(), MIXED_TABLE), their_weights())
+    assert_equal_weights(to_ours(their_weights(), MIXED_TABLE), our_weights())
+
+
+def test_converted_weights_share_no_memory_with_their_source():
+    ours, theirs = our_weights(), their_weights()
+    for value in (*to_theirs(ours, MIXED_TABLE).values(), *to_ours(theirs, MIXED_TABLE).values()):
+        value.zero_()
+    assert_equal_weights(ours, our_weights())
+    assert_equal_weights(theirs, their_weights())
