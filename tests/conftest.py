@@ -47,7 +47,7 @@ def golden_lovasz() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def golden_table2() -> dict[str, np.ndarray]:
+def golden_fused() -> dict[str, np.ndarray]:
     return golden_arrays("table2_head")
 
 

@@ -116,7 +116,7 @@ def test_heads_of_the_plain_program_give_its_figures(
 @pytest.mark.parametrize("variant", ["Conv1_Conv3", "Conv3"])
 @torch.no_grad()
 def test_heads_of_the_fused_program_give_its_figures(
-    variant, golden_table2, tmp_path, record_property
+    variant, golden_fused, tmp_path, record_property
 ):
     base, branch = "embedmask_fused_r50_fpn_ms-1x_coco.py", {}
     if variant == "Conv3":
@@ -131,19 +131,19 @@ def test_heads_of_the_fused_program_give_its_figures(
         metainfo=FIVE_CLASSES,
     )
     theirs = released_with_golden_heads(
-        config, golden_table2, "state_dict/", f"state_dict_{variant}/"
+        config, golden_fused, "state_dict/", f"state_dict_{variant}/"
     )
     model = converted(theirs, config, tmp_path)
-    features = tuple(torch.from_numpy(golden_table2[f"feature/p{i}"]).double() for i in range(3, 8))
+    features = tuple(torch.from_numpy(golden_fused[f"feature/p{i}"]).double() for i in range(3, 8))
     _, _, _, offsets, margins = model.bbox_head(features)
     ours = [
         torch.cat(pair, dim=1) for pair in zip(positioned(model, offsets), margins, strict=True)
     ]
     name = "train/top_feats" if variant == "Conv1_Conv3" else "Conv3/train/top_feats"
-    pixels = torch.from_numpy(golden_table2["eval/pixel_embed"])
-    logits = torch.from_numpy(golden_table2["train/sem_logits"])
+    pixels = torch.from_numpy(golden_fused["eval/pixel_embed"])
+    logits = torch.from_numpy(golden_fused["train/sem_logits"])
     differences = {
-        name: largest_difference(ours, golden_levels(golden_table2, name)),
+        name: largest_difference(ours, golden_levels(golden_fused, name)),
         "eval/pixel_embed": largest_difference(model.mask_head(features), [pixels]),
         "train/sem_logits": largest_difference(
             [model.mask_head.semantic_branch.train()(features[0])], [logits]

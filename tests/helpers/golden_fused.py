@@ -1,4 +1,4 @@
-"""Builds our heads with the weights of the authors' Table 2 program and reads its ground truth."""
+"""Builds our heads with the weights of the authors' fused program and reads its ground truth."""
 
 from collections.abc import Mapping
 

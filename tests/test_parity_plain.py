@@ -1,4 +1,4 @@
-"""Parity with the authors' Table 1 program, on the figures it computed.
+"""Parity with the authors' plain program, on the figures it computed.
 
 Deliberate differences, each named where it occurs: the box convention (x2 inclusive there, +1 in
 areas, IoU and the GIoU loss) and the clamp of P near 0 and 1 (1e-9 there).
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from golden_figures import sampled
-from golden_table1 import PADDED, STRIDES, build_heads, ground_truth, levels, metas
+from golden_plain import PADDED, STRIDES, build_heads, ground_truth, levels, metas
 
 from mmdet_embedmask.functional.coupling import coupled_probabilities, squared_distance
 from mmdet_embedmask.functional.geometry import cell_positions
