@@ -8,14 +8,14 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from .embed_mask import EmbedMask
-from .functional.mask_prediction import masks_at_mask_stride
+from .functional.mask_prediction import masks_of_probabilities
 from .functional.resize import ResizeMode
 from .heads.detections import exclusive_boxes
 
 
 @dataclass(frozen=True, kw_only=True)
 class InspectedImage:
-    """The coupled quantities of one image.
+    """One image's detections, and what their masks are made of.
 
     K detections of D embedding channels; (h, w) is the size of P3 of the padded network input.
 
@@ -47,7 +47,7 @@ class InspectedImage:
 
     def masks(self, mask_thr: float, size: tuple[int, int] | None = None) -> Tensor:
         """Masks (K, height, width) bool, of the given size or the image's original one."""
-        masks = masks_at_mask_stride(
+        masks = masks_of_probabilities(
             self.probability,
             self.meta["img_shape"][:2],
             self.meta["ori_shape"][:2] if size is None else size,

@@ -9,8 +9,6 @@ from .functional.resize import ResizeMode
 
 T = TypeVar("T")
 
-REQUIRED_TEST_CFG = ("nms_pre", "score_thr", "nms", "max_per_img", "mask_thr")
-
 Embedding = Literal["both", "spatial_aware", "spatial_free", "coord_conv"]
 """What an embedding is made of (paper Table 3): both parts, one part alone, or both predicted from
 coordinates as two more input channels instead of having the position added."""
@@ -30,21 +28,25 @@ MaskLossMean = Literal["images", "proposals"]
 over all proposals (fused)."""
 
 Score = Literal["product", "sqrt"]
-"""Of a detection: class times center-ness probability (plain), or its root (fused)."""
+"""Of a detection: class times center-ness probability (plain), or its root (fused). It also says
+which pairs are candidates: see `heads.detections.candidate_scores`."""
 
 ClipBoxes = Literal["before_nms", "after_nms"]
 """When boxes are clipped to the image: before overlaps are suppressed (plain) or after (fused)."""
+
+REQUIRED_TEST_CFG = ("nms_pre", "score_thr", "nms", "max_per_img", "mask_thr")
+"""What ``model.test_cfg`` must say."""
 
 OPTIONAL_TEST_CFG: dict[str, tuple[Any, ...]] = dict(
     min_bbox_size=(),
     score=get_args(Score),
     clip_boxes=get_args(ClipBoxes),
-    inclusive_boxes=(True, False),
-    crop_to_box=(True, False),
+    inclusive_boxes=(False, True),
+    crop_to_box=(False, True),
     mask_resize=get_args(ResizeMode),
     mask_format=get_args(MaskFormat),
 )
-"""What each may be, the default first; nothing: any number."""
+"""What ``model.test_cfg`` may say, the default first; nothing: a number that MMDetection reads."""
 
 
 def check_option(name: str, value: T, options: Sequence[T]) -> T:
@@ -99,15 +101,15 @@ def check_test_cfg(test_cfg: dict[str, Any]) -> None:
     """Check the keys of ``model.test_cfg`` and the values of those that are ours.
 
     Raises:
-        ValueError: for an unknown key, a missing setting, a threshold outside (0, 1) or a count
-            below 1.
+        ValueError: for an unknown key, a missing setting, an unknown choice, a threshold outside
+            (0, 1) or a count below 1.
     """
     known = (*REQUIRED_TEST_CFG, *OPTIONAL_TEST_CFG)
     if unknown := set(test_cfg) - set(known):
         raise ValueError(f"test_cfg has unknown keys {sorted(unknown)}: choose from {known}")
     if missing := set(REQUIRED_TEST_CFG) - set(test_cfg):
         raise ValueError(f"test_cfg lacks {sorted(missing)}: see embedmask_r50-caffe_fpn.py")
-    # MMDetection takes the first so many: of -1 it makes all but the last.
+    # MMDetection slices by them: -1 would drop the last one.
     for name in ("nms_pre", "max_per_img"):
         check_count(f"test_cfg.{name}", test_cfg[name])
     mask_thr = test_cfg["mask_thr"]

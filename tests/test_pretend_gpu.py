@@ -126,11 +126,11 @@ def test_waiting_is_counted(waits, wait, times):
 
 
 def test_a_wait_is_noted_with_the_line_that_waits(waits):
-    from mmdet_embedmask.functional.mask_prediction import masks_at_mask_stride
+    from mmdet_embedmask.functional.mask_prediction import masks_of_probabilities
 
     probability = torch.rand(1, 8, 8).to("cuda")
-    masks_at_mask_stride(probability, (32, 32), (32, 32), mask_thr=0.5)
+    masks_of_probabilities(probability, (32, 32), (32, 32), mask_thr=0.5)
     waits.clear()
-    masks_at_mask_stride(probability, (32, 32), (32, 32), mask_thr=0.5)
+    masks_of_probabilities(probability, (32, 32), (32, 32), mask_thr=0.5)
     assert len(waits) == 2 and all("nonzero" in place for place in waits)
     assert all("mask_prediction.py:" in place for place in waits)

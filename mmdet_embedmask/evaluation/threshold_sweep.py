@@ -12,7 +12,7 @@ from mmengine.evaluator import BaseMetric
 from ..checks.metric import check_metric_labels
 from ..data.coco_dataset import CocoMetricByName
 from ..embed_mask import EmbedMask
-from ..functional.mask_prediction import masks_at_mask_stride
+from ..functional.mask_prediction import masks_of_probabilities
 from ..functional.run_lengths import RunLengths
 from ..inspection import InspectedImage, inspect_batch
 
@@ -109,7 +109,7 @@ def masks_per_threshold(
     """
     img_shape, ori_shape = image.meta["img_shape"][:2], image.meta["ori_shape"][:2]
     masks = [
-        masks_at_mask_stride(
+        masks_of_probabilities(
             image.probability,
             img_shape,
             ori_shape,

@@ -1,4 +1,4 @@
-"""Which point learns which instance, and which proposals learn its mask (method of FCOS).
+"""Which point learns which instance (as FCOS), and which proposals learn the instance's mask.
 
 Shapes used in this module:
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 BACKGROUND = -1
-"""Index of a point that no instance claims, and of an instance that no point serves."""
+"""No instance, among the instances of points; no point, among the points of instances."""
 
 MAX_PAIRS = 2**20
 """Pairs of a point and an instance that are compared at once, which takes about 40 MB."""
@@ -48,12 +48,12 @@ def assign_points(
 ) -> Tensor:
     """Assign every point to the smallest instance that it is a candidate for.
 
-    A point is a candidate for an instance if it lies inside its box and, each where asked for,
-    within ``center_radius`` strides of its centre and inside its mask, and if the largest of
-    its distances to the four sides falls into the range of the point's level.
+    A point is a candidate for an instance if it lies inside the instance's box; within
+    ``center_radius`` strides of the instance's centre and inside its mask, where these are asked
+    for; and if its largest distance to a side falls into the range of the point's level.
 
-    The released program measures a box from x1 to x2 inclusive when it compares areas; here, as in
-    MMDetection, the area is (x2 - x1) * (y2 - y1).
+    The released plain program measures a box from x1 to x2 inclusive when it compares areas; here,
+    as in MMDetection, the area is (x2 - x1) * (y2 - y1).
 
     Args:
         points: (P, 2).
@@ -62,7 +62,8 @@ def assign_points(
         bboxes: (G, 4).
         center_radius: half the side of the centre square in strides; None: the whole box.
         in_mask: (P, G) bool, whether the instance's mask covers the point; None: not asked for.
-        centers: (G, 2) centre of each instance; None, and where not finite: of its box.
+        centers: (G, 2) centre of each instance. For None, and for those that are not finite, it is
+            the middle of the box.
 
     Returns:
         (P,) gt_inds.

@@ -1,4 +1,4 @@
-"""Embedding coupling: from embeddings to mask probabilities (paper eq. 1 to 3).
+"""Embedding coupling: from embeddings to mask probabilities (paper eq. 1 and 3).
 
 Shapes used in this module:
 
@@ -28,7 +28,7 @@ Upsample = Literal["probability", "embedding"]
 section 3.5, and the released fused program) or the pixel embedding (the released plain program)."""
 
 MIN_DISTANCE = 1e-6
-"""Lower clamp of the distance where its logit, -ln d near zero, would become infinite."""
+"""Lower clamp of the distance, whose logit is about -ln d near zero: infinite at zero."""
 
 
 def squared_distance(
@@ -37,8 +37,8 @@ def squared_distance(
     """Weighted squared distance of every pixel to every proposal (the exponent of eq. 1).
 
     Expanded to ``w p^2 - 2 w q p + w q^2`` it is one matrix product, with no (K, D, h, w) tensor.
-    The product is one of float64: positions far from the origin lose digits in an expanded square
-    of float32, and neither autocast nor TF32, with which mask pixels flip, touches float64.
+    The product runs in float64: in float32 the expanded square loses digits for positions far from
+    the origin. Neither autocast nor TF32, which flip mask pixels, touches float64.
 
     Args:
         pixel_embedding: (D, h, w).
@@ -83,8 +83,8 @@ def mask_probability(distance: Tensor) -> Tensor:
 def mask_logit(distance: Tensor) -> Tensor:
     """Logit of the mask probability, exact from distance 1e-6 to the largest float.
 
-    ``logit(exp(-d)) = -d - log(1 - exp(-d))``. Near pixels are clamped (their hinge error is zero
-    or as large as it gets); far pixels are not, so that they keep their gradient.
+    ``logit(exp(-d)) = -d - log(1 - exp(-d))``. Near pixels are clamped: their hinge error is zero,
+    or as large as it gets in practice. Far pixels are not, so that they keep their gradient.
 
     Args:
         distance: (K, h, w).
@@ -98,6 +98,49 @@ def mask_logit(distance: Tensor) -> Tensor:
     """
     distance = distance.clamp(min=MIN_DISTANCE)
     return -distance - torch.log(-torch.expm1(-distance))
+
+
+def upsampled_mask_logit(distance: Tensor, mode: ResizeMode = "bilinear") -> Tensor:
+    """Logit of the up-sampled probability, without ever rounding that to 0 or 1.
+
+    With P and 1 - P resized separately, ``logit = log P - log(1 - P)`` keeps full precision where
+    P is near 1; log P is resized in the log domain, because exp(-d) underflows for far pixels.
+
+    Args:
+        distance: (K, h, w) at the pixel embedding's stride.
+        mode: how the probability is up-sampled.
+
+    Returns:
+        (K, 2h, 2w) logits, equal to the logit of the resized ``exp(-d)`` in exact arithmetic.
+
+    Example:
+        >>> near = torch.full((1, 2, 2), 1e-5)  # torch.logit(exp(-d)) would be 11.5116, by rounding
+        >>> upsampled_mask_logit(near)[0, 0, 0]
+        tensor(11.5129)
+    """
+    distance = distance.clamp(min=MIN_DISTANCE)
+    log_complement = torch.log(enlarge(-torch.expm1(-distance), MASK_UPSAMPLE, mode))
+    log_rows = _upsample_log(-distance, mode, dim=1)
+    return _upsample_log(log_rows, mode, dim=2) - log_complement
+
+
+def _upsample_log(log_values: Tensor, mode: ResizeMode, dim: int) -> Tensor:
+    """Up-sample ``exp(log_values)`` twofold along one axis, in the log domain.
+
+    With align_corners=False an output is 3/4 of its own cell and 1/4 of the neighbour on its side.
+    Aligned, output 2i + 1 is cell i, and output 2i the mean of cells i - 1 and i. The border is
+    replicated.
+    """
+    aligned = mode == "aligned"
+    own_share = 0.5 if aligned else 0.75
+    near, far = log_values + math.log(own_share), log_values + math.log(1 - own_share)
+    size = log_values.shape[dim]
+    before = torch.cat([far.narrow(dim, 0, 1), far.narrow(dim, 0, size - 1)], dim)
+    first, second = torch.logaddexp(near, before), log_values
+    if not aligned:
+        after = torch.cat([far.narrow(dim, 1, size - 1), far.narrow(dim, size - 1, 1)], dim)
+        second = torch.logaddexp(near, after)
+    return torch.stack([first, second], dim + 1).flatten(dim, dim + 1)
 
 
 def coupled_logits(
@@ -158,46 +201,3 @@ def coupled_probabilities(
         )
     distance = squared_distance(pixel_embedding, proposal_embedding, proposal_margin)
     return enlarge(mask_probability(distance), MASK_UPSAMPLE, upsample_mode)
-
-
-def upsampled_mask_logit(distance: Tensor, mode: ResizeMode = "bilinear") -> Tensor:
-    """Logit of the up-sampled probability, without ever rounding that to 0 or 1.
-
-    With P and 1 - P resized separately, ``logit = log P - log(1 - P)`` keeps full precision where
-    P is near 1; log P is resized in the log domain, where exp(-d) would underflow.
-
-    Args:
-        distance: (K, h, w) at the pixel embedding's stride.
-        mode: how the probability is up-sampled.
-
-    Returns:
-        (K, 2h, 2w) logits, equal to the logit of the resized ``exp(-d)`` in exact arithmetic.
-
-    Example:
-        >>> near = torch.full((1, 2, 2), 1e-5)  # torch.logit(exp(-d)) would be 11.5116, by rounding
-        >>> upsampled_mask_logit(near)[0, 0, 0]
-        tensor(11.5129)
-    """
-    distance = distance.clamp(min=MIN_DISTANCE)
-    log_complement = torch.log(enlarge(-torch.expm1(-distance), MASK_UPSAMPLE, mode))
-    log_rows = _upsample_log(-distance, mode, dim=1)
-    return _upsample_log(log_rows, mode, dim=2) - log_complement
-
-
-def _upsample_log(log_values: Tensor, mode: ResizeMode, dim: int) -> Tensor:
-    """Up-sample ``exp(log_values)`` twofold along one axis, in the log domain.
-
-    The bilinear weights of align_corners=False are 3/4 for the own cell and 1/4 for the neighbour
-    on the output's side; aligned, every second output is the own cell, and the one before it the
-    mean with the neighbour. The border is replicated.
-    """
-    aligned = mode == "aligned"
-    own_share = 0.5 if aligned else 0.75
-    near, far = log_values + math.log(own_share), log_values + math.log(1 - own_share)
-    size = log_values.shape[dim]
-    before = torch.cat([far.narrow(dim, 0, 1), far.narrow(dim, 0, size - 1)], dim)
-    first, second = torch.logaddexp(near, before), log_values
-    if not aligned:
-        after = torch.cat([far.narrow(dim, 1, size - 1), far.narrow(dim, size - 1, 1)], dim)
-        second = torch.logaddexp(near, after)
-    return torch.stack([first, second], dim + 1).flatten(dim, dim + 1)

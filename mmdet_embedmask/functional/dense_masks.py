@@ -1,6 +1,7 @@
 """From embeddings to masks by their definition (paper section 3.5), `dense_masks`: read it first.
 
-`mask_prediction.predict_masks` makes the same masks in a fraction of time and memory.
+`mask_prediction.predict_masks` makes the same masks, up to rounding at the threshold, in a fraction
+of the time and memory.
 """
 
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def dense_masks(
     size: tuple[int, int],
     recipe: MaskRecipe,
 ) -> Tensor:
-    """Masks of one image, whose probability is resized to every pixel of the image.
+    """Masks of one image: each proposal's probability, resized to every pixel and thresholded.
 
     Args:
         pixel_embedding: (D, h, w), positions added.

@@ -12,7 +12,7 @@ SPATIAL_AWARE_DIM = 2
 """Channels 0-1 are the spatial-aware part of an embedding, the rest the spatial-free part."""
 
 POSITION_UNIT = 100.0
-"""Pixels of the network input to one unit of the embedding (released)."""
+"""Pixels of the network input to one unit of the embedding (both released programs)."""
 
 PIXEL_STRIDE = 8
 """Stride in pixels of P3, on which pixels are embedded (and the semantic loss is learned)."""

@@ -1,4 +1,4 @@
-"""The mask loss (paper section 3.4): the Lovasz hinge, and of many proposals in bounded memory.
+"""The mask loss (paper section 3.4): the Lovasz hinge, in bounded memory for many proposals.
 
 The Lovasz hinge is that of binary masks (Berman et al., CVPR 2018), batched over instances.
 """
@@ -13,16 +13,16 @@ from .coupling import Upsample, coupled_logits
 from .resize import ResizeMode
 
 MAX_LOSS_PIXELS = 2**22
-"""Mask-stride pixels of which autograd keeps anything at once: 62 proposals at 800 x 1333. Coupling
-and the Lovasz hinge keep about 80 bytes of each, 330 MB in all."""
+"""Most mask-stride pixels for which autograd keeps anything at once: 62 proposals at 800 x 1333.
+Coupling and hinge keep about 80 bytes a pixel, 330 MB in all."""
 
 
 def lovasz_hinge(logits: Tensor, targets: Tensor) -> Tensor:
     """Lovasz hinge of each instance: a convex surrogate of its Jaccard (IoU) loss.
 
-    The hinge errors ``1 - logit * (2 target - 1)`` are sorted descending; each positive error is
-    weighted by how much the Jaccard loss grows when its pixel joins the wrong ones. The others
-    come after them and count nothing.
+    The hinge errors ``1 - logit * (2 target - 1)`` are sorted descending; each error above zero is
+    weighted by how much the Jaccard loss grows when its pixel is counted as wrong. Errors of zero
+    or less add nothing.
 
     Args:
         logits: (K, ...) mask logits.
@@ -53,8 +53,8 @@ def positive_errors_first(errors: Tensor) -> tuple[Tensor, Tensor]:
         errors: (K, p).
 
     Returns:
-        Indices (K, n) of the pixels by descending error, of equal ones the first pixel first, for
-        the n of the instance that has the most; and (K, n) bool, whether there is such a pixel.
+        Indices (K, n) of the pixels by descending error, equal ones in the order of pixels, n being
+        the largest count of any instance; and (K, n) bool, False where an instance has fewer.
 
     Example:
         >>> positive_errors_first(torch.tensor([[0.5, -1.0, 2.0], [-1.0, 3.0, -1.0]]))
@@ -76,12 +76,12 @@ def jaccard_growth(sorted_targets: Tensor, areas: Tensor, dtype: torch.dtype) ->
     """Growth of the Jaccard loss as pixels, worst first, are counted wrong one by one.
 
     In closed form instead of as a difference of neighbours, which would lose most of its digits on
-    large maps: with I target pixels left and a union of U, a wrong target pixel adds 1 / U and a
-    wrong background pixel adds I / (U (U - 1)).
+    large maps: with I target pixels left and a union of U, this pixel counted, a wrong target pixel
+    adds 1 / U and a wrong background pixel adds I / (U (U - 1)).
 
     Args:
         sorted_targets: (K, n) bool, of the n worst pixels.
-        areas: (K,) all pixels of the targets, those that are not among the n worst too.
+        areas: (K,) number of target pixels, also those that are not among the n worst.
         dtype: floating dtype of the result.
 
     Returns:
@@ -116,8 +116,8 @@ def mask_losses(
 ) -> Tensor:
     """Loss of each proposal of one image, equal in value and gradient to computing all at once.
 
-    More proposals than MAX_LOSS_PIXELS allows are computed in parts, of which autograd keeps
-    nothing but their inputs: each is computed once more on the way back.
+    More proposals than MAX_LOSS_PIXELS allows are computed in parts. Of a part autograd keeps the
+    inputs alone, and computes it once more in the backward pass.
 
     Args:
         pixel_embedding: (D, h, w), positions added.

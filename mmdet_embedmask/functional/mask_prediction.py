@@ -1,14 +1,14 @@
 """From embeddings to masks at the original image size, fast.
 
-The definition is `dense_masks`. Here its resizes are one (`resize_matrix`), from the map that the
-embeddings are coupled on, and only tiles that a mask's border crosses are computed (`mask_tiles`):
-the same masks, in a fraction of time and memory.
+`dense_masks` is the definition. Here all its resizes are one matrix an axis (`resize_matrix`),
+applied to the map on which embeddings are coupled, and only tiles that a mask's border can cross
+are computed (`mask_tiles`): the same masks, in a fraction of the time and memory.
 
 Memory beyond the result does not grow with the number of instances, nor with the size of the
 original image: about 40 bytes for each of MAX_CELLS cells, MAX_TILE_BYTES, and what coupling needs
-of the pixels (four times the pixel embedding). Run lengths need about 100 bytes more for each pixel
-at which one of the masks that are coupled at once changes. A GPU takes larger parts, and up to
-three times the memory of its tiles, as each pixel of them is written by its own index there.
+of the pixels (at most eight times the pixel embedding). Run lengths need about 100 bytes more for
+each change along the columns of the masks that are coupled at once. On a GPU the parts are larger,
+and tiles take up to three times their memory, because every pixel is written by its own index.
 """
 
 import math
@@ -32,14 +32,14 @@ MaskFormat = Literal["bitmap", "rle"]
 """Masks (K, height, width) bool, or K run-length codes as pycocotools and CocoMetric read them."""
 
 MAX_CELLS = 2**20
-"""Cells of probability maps that are coupled at once, and tiles that are told apart."""
+"""Most cells that are coupled at once, and most tiles that are told apart at once."""
 
 MAX_CELLS_GPU = 2**22
 """The same on a GPU, where every part costs launches and synchronisations: 100 instances at
 800 x 1333 are one part."""
 
 MAX_AXES = 128
-"""Axes of masks that are kept for images of the same size: about 100 KB each at 1333 pixels."""
+"""Most axes that are kept for later images of the same size: about 100 KB each at 1333 pixels."""
 
 
 def predict_masks(
@@ -108,7 +108,7 @@ def predict_masks(
     )
 
 
-def masks_at_mask_stride(
+def masks_of_probabilities(
     probability: Tensor,
     img_shape: tuple[int, int],
     size: tuple[int, int],
@@ -132,7 +132,7 @@ def masks_at_mask_stride(
 
     Example:
         >>> left = torch.tensor([[[1.0, 1.0, 0.0, 0.0]] * 4])
-        >>> masks_at_mask_stride(left, (16, 16), (4, 4), mask_thr=0.5)[0, 0].int()
+        >>> masks_of_probabilities(left, (16, 16), (4, 4), mask_thr=0.5)[0, 0].int()
         tensor([1, 1, 0, 0], dtype=torch.int32)
     """
     height, width = probability.shape[1:]
@@ -229,14 +229,14 @@ def _axis(
     device: torch.device,
 ) -> TiledAxis:
     """One axis, kept for the next image of the same size; see `resize_matrix` and `tile_axis`."""
-    # What inference mode has made is of no use outside it.
+    # Kept for later images, and a tensor of inference mode cannot take part in training.
     with torch.inference_mode(False):
         matrix = resize_matrix(cells, to_mask_stride, to_input, inside=inside, size=size)
         return tile_axis(matrix, halo).to(device)
 
 
 def _empty_masks(shape: tuple[int, int, int], device: torch.device) -> Tensor:
-    """Masks without a pixel: on the CPU of memory that costs nothing until it is written to.
+    """Masks with no pixel set; on the CPU in memory that costs nothing until it is written to.
 
     Fresh memory of the system is zero. `torch.zeros` would write it, and `numpy.zeros` asks for
     huge pages, of which the system clears each as a whole: with few pixels to set, both take longer
@@ -250,13 +250,13 @@ def _empty_masks(shape: tuple[int, int, int], device: torch.device) -> Tensor:
 
 
 def _draw_masks(masks: Tensor, probability: Tensor, axes: Axes, mask_thr: float) -> None:
-    """Set the pixels of masks (k, height, width), which are empty, by maps (k, h, w)."""
+    """Draw maps (k, h, w) into masks (k, height, width) that are empty."""
     full, border = find_tiles(probability, axes, mask_thr)
-    # All full ones lie inside the image. Tiles of ones to copy would be as large as the masks.
+    # Full tiles lie inside the image. Ones to copy would be as large as the masks: write a scalar.
     height, width = (side - side % TILE for side in masks.shape[1:])
     if height and width:
         inside = _tile_grid(masks[:, :height, :width], TILE, TILE)
-        # Not Python's True, which the host would bring to a GPU.
+        # As a tensor: Python's True would be copied from the host to a GPU.
         inside[full.nonzero().unbind(dim=1)] = masks.new_ones(())
     write = _write_tiles if masks.device.type == "cpu" else _write_pixels
     for tiles, values in border_masks(probability, border.nonzero(), axes, mask_thr):
@@ -285,7 +285,7 @@ def _write_tiles(masks: Tensor, tiles: Tensor, values: Tensor) -> None:
 
 
 def _write_pixels(masks: Tensor, tiles: Tensor, values: Tensor) -> None:
-    """As `_write_tiles`, pixel by pixel: a GPU need not tell the host how many tiles are cut."""
+    """As `_write_tiles`, pixel by pixel: the host need not wait for how many tiles are cut."""
     height, width = masks.shape[1:]
     instance, row, column = tiles[:, :, None, None].unbind(dim=1)  # (b, 1, 1) each
     line = torch.arange(TILE, device=masks.device)

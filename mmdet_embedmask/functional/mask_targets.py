@@ -1,4 +1,4 @@
-"""Instance masks as training targets: at points, and at the mask stride.
+"""Instance masks as training targets: at points, at the mask stride, as classes, as centroids.
 
 Masks are (G, H, W), bool or uint8, of G instances, padded to the network input. They are read in
 place: nothing here makes a full-size float copy.
@@ -22,7 +22,7 @@ def masks_at_points(masks: Tensor, points: Tensor) -> Tensor:
     Args:
         masks: (G, H, W), bool or uint8.
         points: (P, 2) as (x, y) in pixels; the pixel that holds the point is read. Points outside
-            the masks (P6 and P7 reach beyond the image) are not covered.
+            the masks (P6 and P7 reach beyond the padded image) are not covered.
 
     Returns:
         (P, G) bool.
@@ -106,7 +106,7 @@ def semantic_targets(masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
 def mask_centroids(masks: Tensor) -> Tensor:
     """Mean column and row of each mask's pixels, around which the fused program samples.
 
-    As there, these are indices, of which the first is 0, and not pixel middles.
+    As there, the first column and row count as 0, not as 0.5.
 
     Args:
         masks: (G, H, W), bool or uint8.
@@ -130,8 +130,8 @@ def mask_centroids(masks: Tensor) -> Tensor:
 def _counts(masks: Tensor, dim: int) -> Tensor:
     """Pixels along an axis of masks (G, H, W): long.
 
-    By NumPy, whose sum of bytes is tens of times faster on a CPU, where masks are. Of signed
-    numbers: torch.compile replaces NumPy by torch, which cannot sum unsigned ones.
+    By NumPy, which sums bytes tens of times faster on a CPU, where masks are. In signed numbers:
+    torch.compile runs NumPy as torch, which cannot sum unsigned ones.
     """
     counts = masks.cpu().numpy().sum(axis=dim, dtype=np.int32)
     return torch.from_numpy(counts.astype(np.int64)).to(masks.device)

@@ -2,7 +2,8 @@
 
 A pixel's probability is a weighted mean of the cells that it reads. So where no cell that a tile
 reads is above the threshold the tile is empty, and where all are it is full: only the rest, the
-border tiles, have to be computed. That is exact, and of an object most of the image is empty.
+border tiles, have to be computed. That is exact, because weights are not negative and sum to one,
+and saves much, because most of the image is empty of an object.
 
 Shapes used in this module:
 
@@ -34,8 +35,8 @@ class TiledAxis:
     Args:
         size: pixels of the axis.
         num_cells: of the map along the axis.
-        weights: (T, lines, S) float64: of every line of a tile the weights of its cells. Lines
-            outside the image have none.
+        weights: (T, lines, S) float64: of every line of a tile the weights of its cells, zero for
+            lines outside the image.
         cells: (T, S) indices of the cells that the tile reads.
         inside: (T,) bool, whether all lines are pixels of the image.
 
@@ -65,8 +66,8 @@ def tile_axis(matrix: Tensor, halo: int) -> TiledAxis:
 
     Args:
         matrix: (s, n) of `resize_matrix`.
-        halo: lines before a tile's own that it also has, to compare with; 0 or 1. With 1 the tiles
-            reach at least one line beyond the image.
+        halo: lines that a tile also has before its own, to compare with: 0 or 1. With 1 the tiles
+            end at least one line beyond the image, where a mask at its edge ends.
 
     Example:
         >>> axis = tile_axis(torch.eye(64).double(), halo=1)  # 64 lines of as many cells

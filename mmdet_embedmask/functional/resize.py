@@ -1,4 +1,4 @@
-"""Resizes of probability maps: plain, aligned, and several in a row as one matrix an axis.
+"""Resizes of maps: bilinear, aligned, and several in a row as one matrix for each axis.
 
 Every resize between a probability map and a mask is separable and linear, so a mask's probability
 is ``rows @ map @ columns.T``, whatever happens on the way. Each output is a weighted mean of a few
@@ -14,8 +14,8 @@ from torch import Tensor
 from .geometry import MASK_STRIDE, MASK_UPSAMPLE
 
 ResizeMode = Literal["bilinear", "aligned"]
-"""How maps are enlarged: 'bilinear' (align_corners=False) puts a cell's value at its middle, of
-stride 4 at pixel 4i + 1.5; 'aligned' at pixel 4i + 2, where ``mask_target='point'`` reads."""
+"""How maps are enlarged: 'bilinear' (align_corners=False) puts cell i of stride 4 at pixel 4i +
+1.5, the cell's middle; 'aligned' at 4i + 2, the pixel that ``mask_target='point'`` reads."""
 
 
 def enlarge(maps: Tensor, factor: int, mode: ResizeMode) -> Tensor:
@@ -40,8 +40,8 @@ def aligned_bilinear(maps: Tensor, factor: int) -> Tensor:
 
     Every ``factor``-th output is an input cell itself, which align_corners=False never gives. From
     stride 8 to 4 cell j becomes cell 2 j + 1, whose target is read at pixel 8 j + 6, two beyond the
-    cell's position 8 j + 4: the network learns that shift. Beyond the last input the border is
-    replicated.
+    cell's position 8 j + 4: the network learns that shift. Before the first input and beyond the
+    last the border is replicated.
 
     Args:
         maps: (..., h, w).

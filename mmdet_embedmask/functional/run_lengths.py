@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-MAX_CODE_LENGTH = 7
-"""Characters of one number in compressed run lengths: five bits each make 32 and a sign."""
+MAX_NUMBER_LENGTH = 7
+"""Most characters of a number in compressed run lengths: of 5 bits each, for 32 and a sign."""
 
 
 class RunLengths(TypedDict):
@@ -168,7 +168,7 @@ def decode_counts(text: str) -> NDArray[np.int64]:
     ends = np.flatnonzero(last) + 1
     digits = np.diff(ends, prepend=0)
     valid = len(codes) and codes.min() >= 0 and codes.max() < 64 and last[-1]
-    if not valid or digits.max() > MAX_CODE_LENGTH:
+    if not valid or digits.max() > MAX_NUMBER_LENGTH:
         raise ValueError("the 'counts' of an RLE mask are not COCO's compressed run lengths")
     starts = ends - digits
     place = np.arange(len(codes)) - np.repeat(starts, digits)

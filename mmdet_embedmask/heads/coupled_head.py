@@ -38,10 +38,10 @@ from .detections import (
 
 
 def best_fitting_proposals(gt_inds: Tensor, boxes: Tensor, gt_bboxes: Tensor) -> Tensor:
-    """Point of each instance whose predicted box has the highest IoU with it.
+    """For each instance the point whose predicted box has the highest IoU with the instance's.
 
-    The IoU is MMDetection's; the released program's, of boxes from x1 to x2 inclusive, differs a
-    little.
+    The IoU is MMDetection's; the released plain program's, of boxes from x1 to x2 inclusive,
+    differs a little.
 
     Args:
         gt_inds: (P,) from `assign_points`.
@@ -148,7 +148,7 @@ class CoupledHead:
         **detector_args: arguments of the head, which refuses those it does not know.
     """
 
-    # Of the head, beside which this stands in the bases.
+    # Of the dense head that follows this mixin in the bases.
     num_classes: int
     feat_channels: int
     prior_generator: Any
@@ -200,6 +200,13 @@ class CoupledHead:
     def level_strides(self) -> list[int]:
         """Stride of every level in pixels."""
         return [stride[0] for stride in self.prior_generator.strides]
+
+    def level_priors(self, levels: list[Tensor]) -> list[Tensor]:
+        """Points (P, 2) or anchors (P, 4) of every level, like the maps in dtype and device."""
+        priors: list[Tensor] = self.prior_generator.grid_priors(
+            [level.shape[-2:] for level in levels], levels[0].dtype, levels[0].device
+        )
+        return priors
 
     def loss_by_feat(
         self,
@@ -306,13 +313,6 @@ class CoupledHead:
             margins=flatten_levels(margins),
         )
 
-    def level_priors(self, levels: list[Tensor]) -> list[Tensor]:
-        """Points (P, 2) or anchors (P, 4) of every level, like the maps in dtype and device."""
-        priors: list[Tensor] = self.prior_generator.grid_priors(
-            [level.shape[-2:] for level in levels], levels[0].dtype, levels[0].device
-        )
-        return priors
-
     def predict_by_feat(
         self,
         cls_scores: list[Tensor],
@@ -345,7 +345,7 @@ class CoupledHead:
         """
         cfg = self.test_cfg if cfg is None else cfg
         clip_first, inclusive = clips_first(cfg), ends_inclusive(cfg)
-        # Not like the class logits: under autocast their half precision has no whole pixels.
+        # Of the boxes' type, not the class logits': half precision cannot hold whole pixels.
         mlvl_priors = self.level_priors(bbox_preds)
         results_list = []
         for image, meta in enumerate(batch_img_metas):

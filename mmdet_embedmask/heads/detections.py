@@ -31,8 +31,9 @@ def candidate_scores(
     Args:
         cls_score: (..., C, h, w) class logits.
         centerness: (..., 1, h, w) center-ness logits.
-        score: 'product': pairs whose class probability is above the threshold, scored by the
-            product (plain); or 'sqrt': pairs whose product is, scored by its root (fused).
+        score: 'product' (plain): a pair is a candidate if its class probability is above the
+            threshold, its score is the product; 'sqrt' (fused): it is one if the product is above,
+            its score is the product's root.
         score_thr: the threshold.
 
     Returns:
@@ -93,8 +94,8 @@ def exclusive_boxes(bboxes: Tensor, scale_factor: Sequence[float], inclusive: bo
     Args:
         bboxes: (K, 4) in pixels of the network input.
         scale_factor: (x, y) from the original image to the network input.
-        inclusive: whether the far sides are the last pixel of the original image; one pixel is
-            added then.
+        inclusive: whether the far sides are the box's last pixel; to them 1 is added, after
+            scaling.
     """
     boxes: Tensor = scale_boxes(bboxes, [1 / factor for factor in scale_factor])
     return boxes + boxes.new_tensor([0, 0, 1, 1]) if inclusive else boxes

@@ -73,7 +73,7 @@ class EmbedMaskATSSHead(CoupledHead, ATSSHead):
         """Targets of one image, as ATSSHead makes them; remembers the assignment."""
         targets: tuple[Any, ...] = super()._get_targets_single(*args, **options)
         labels, sampling_result = targets[1], targets[-1]
-        # Labels are of all anchors, the sampling result of those inside the image, in their order.
+        # Labels are of all anchors, the sampling result of the positive ones alone, in their order.
         positive = labels != self.num_classes
         gt_inds = torch.full_like(labels, BACKGROUND)
         gt_inds[positive] = sampling_result.pos_assigned_gt_inds

@@ -29,7 +29,7 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
     Args:
         num_classes: number of classes.
         in_channels: channels of the neck's levels.
-        sample_in_mask: a point is positive only if the instance's mask covers it (released).
+        sample_in_mask: a point is positive only if the instance's mask covers it (plain).
         sampling_center: positives lie around the middle of the 'box' (plain) or the centroid of
             the 'mask' (fused).
         center_sampling: see FCOSHead; the paper's defaults.

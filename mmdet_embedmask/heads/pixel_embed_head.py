@@ -45,7 +45,7 @@ class PixelEmbedHead(BaseMaskHead):
         embed_dim: D with both parts of the embedding, the same as the proposal head's.
         embedding: 'both' parts, one part alone, or 'coord_conv', as the proposal head's.
         tower: 'plain' on P3, or 'fused' from P3 to P5.
-        learnable_position_scale: False: positions are in 100 pixels (fused).
+        learnable_position_scale: False: u = (x, y) / 100 (fused).
         upsample: what is resized to the mask stride: 'probability' (paper) or 'embedding' (the
             released plain program).
         upsample_mode: how: 'bilinear', or 'aligned' (fused).
@@ -58,8 +58,8 @@ class PixelEmbedHead(BaseMaskHead):
         semantic_branch: config of a SemanticBranch, for the auxiliary loss of the fused program.
         train_cfg: not used; every head of MMDetection is given it.
         test_cfg: ``mask_thr``: a pixel belongs to a mask if its probability is greater;
-            ``crop_to_box`` (False): masks end two stride-4 cells outside their box (released);
-            ``inclusive_boxes`` (False): boxes end with their last pixel (released);
+            ``crop_to_box`` (False): masks end about two stride-4 cells outside their box (plain);
+            ``inclusive_boxes`` (False): boxes end with their last pixel (plain);
             ``mask_resize`` ('bilinear'): how the network input is reached from the mask stride,
             'aligned' where targets are read at points (fused);
             ``mask_format`` ('bitmap'): 'rle' gives run-length codes, without full-size masks.
@@ -99,7 +99,7 @@ class PixelEmbedHead(BaseMaskHead):
         self.mask_loss_mean = check_option("mask_loss_mean", mask_loss_mean, get_args(MaskLossMean))
         check_option("tower", tower, get_args(Tower))
         check_option("learnable_position_scale", learnable_position_scale, (True, False))
-        # To learn a head needs none; EmbedMask refuses to be without.
+        # To train a head alone needs none; EmbedMask refuses to be built without.
         self.test_cfg: ConfigDict = test_cfg
         self.loss_mask = MODELS.build(loss_mask)
         self.tower = PIXEL_TOWERS[tower](in_channels, feat_channels, stacked_convs, norm_cfg)
@@ -121,10 +121,10 @@ class PixelEmbedHead(BaseMaskHead):
             positive_infos: not used: pixels do not depend on proposals.
 
         Returns:
-            Pixel embedding (N, D, h, w), positions added, float32.
+            One tensor: pixel embedding (N, D, h, w), positions added, float32.
         """
-        offsets = self.embedding_prediction(self.tower(x), PIXEL_STRIDE)
-        return (self.spatial_embedding(offsets, cell_positions(offsets, PIXEL_STRIDE)),)
+        predicted = self.embedding_prediction(self.tower(x), PIXEL_STRIDE)
+        return (self.spatial_embedding(predicted, cell_positions(predicted, PIXEL_STRIDE)),)
 
     def loss(
         self,
@@ -188,7 +188,7 @@ class PixelEmbedHead(BaseMaskHead):
                 pixel_embedding, positive_infos, batch_masks, strict=True
             )
         ]
-        # Not a branch on K: without proposals the sums still reach every parameter.
+        # No branch for K = 0: the sum of no proposals still gives every parameter a gradient.
         groups = [torch.cat(losses)] if self.mask_loss_mean == "proposals" else losses
         means = [group.sum() / max(len(group), 1) for group in groups]
         result = dict(loss_mask=torch.stack(means).mean())

@@ -14,7 +14,7 @@ from ..layers.initialization import KAIMING_UNIFORM
 
 @MODELS.register_module()
 class SemanticBranch(BaseModule):
-    """Class of every cell of P3, learned beside the masks so that P3 knows objects from ground.
+    """Class of every cell of P3, learned beside the masks so that P3 tells objects from background.
 
     It takes part in training only.
 
@@ -60,7 +60,7 @@ class SemanticBranch(BaseModule):
     def loss(
         self, feature: Tensor, batch_masks: list[Tensor], batch_labels: list[Tensor]
     ) -> Tensor:
-        """Focal loss over the cells that belong to an object, at least one.
+        """Focal loss of all cells over the number of those that belong to an object (at least 1).
 
         Args:
             feature: (N, C, h, w) P3.

@@ -48,7 +48,7 @@ class EmbeddingPrediction(nn.Module):
             stride: of the map in pixels.
 
         Returns:
-            (N, D, h, w) without position, D being the channels of the parts that there are.
+            (N, D, h, w) without position; D counts the parts that there are.
         """
         if self.reads_coordinates:
             positions = cell_positions(feature, stride).to(feature.dtype) / POSITION_UNIT
@@ -73,19 +73,22 @@ class SpatialEmbedding(nn.Module):
         learned = self.adds_position and learnable_scale
         self.position_scale = Scale(1.0) if learned else nn.Identity()
 
-    def forward(self, offsets: Tensor, positions: Tensor) -> Tensor:
-        """Add ``u = position_scale * (x, y) / 100``, in float32 (half precision has 1 px steps).
+    def forward(self, predicted: Tensor, positions: Tensor) -> Tensor:
+        """Add ``u = position_scale * (x, y) / 100``.
+
+        In float32: in half precision positions would step by about 1 px.
 
         Args:
-            offsets: (N, D, ...) predicted embedding without position.
-            positions: (N or 1, 2, ...) as (x, y) in pixels of the network input.
+            predicted: without position, of pixels (N, D, h, w), of proposals (K, D).
+            positions: (x, y) in pixels of the network input, of pixels (1, 2, h, w), of proposals
+                (K, 2).
 
         Returns:
-            (N, D, ...) embedding, float32 (float64 for float64 offsets).
+            Embedding like ``predicted``, float32 (float64 for float64).
         """
-        offsets = offsets.to(torch.promote_types(offsets.dtype, torch.float32))
+        predicted = predicted.to(torch.promote_types(predicted.dtype, torch.float32))
         if not self.adds_position:
-            return offsets
-        position = self.position_scale(positions.to(offsets.dtype) / POSITION_UNIT)
-        aware = offsets[:, :SPATIAL_AWARE_DIM] + position
-        return torch.cat([aware, offsets[:, SPATIAL_AWARE_DIM:]], dim=1)
+            return predicted
+        position = self.position_scale(positions.to(predicted.dtype) / POSITION_UNIT)
+        aware = predicted[:, :SPATIAL_AWARE_DIM] + position
+        return torch.cat([aware, predicted[:, SPATIAL_AWARE_DIM:]], dim=1)

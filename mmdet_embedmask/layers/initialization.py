@@ -8,4 +8,4 @@ KAIMING_UNIFORM = dict(
     nonlinearity="leaky_relu",
     distribution="uniform",
 )
-"""Initialisation of the released fused program's convolutions before its predictions."""
+"""Initialisation of the released fused program's convolutions, except those that predict."""

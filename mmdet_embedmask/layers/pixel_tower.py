@@ -54,7 +54,7 @@ class FusedTower(BaseModule):
     Args:
         in_channels: C.
         feat_channels: F.
-        stacked_convs: number of 3x3 convolutions with norm and ReLU, before a plain one.
+        stacked_convs: number of 3x3 convolutions with norm and ReLU, before one without.
         norm_cfg: normalisation.
     """
 

@@ -32,8 +32,8 @@ class ProposalBranch(BaseModule):
         embedding: what it is made of (paper Table 3).
         learnable_margin: False: the prior precision everywhere (paper Table 3, "fixed margin").
         prior_margin: distance in one channel at which P = 0.5 before training.
-        margin_reduce_factor: the tower is divided by this before the margin's convolutions, so
-            that margins start at their prior (released).
+        margin_reduce_factor: the tower is divided by this before the margin's convolutions, so that
+            margins start near their prior (the released plain program).
         reduce_channels: channels of a 1x1 convolution before the 3x3 ones of the embedding, and of
             another before the margin's (released fused program); None: no 1x1 convolutions.
     """

@@ -1,4 +1,4 @@
-"""Weights of checkpoints from before a module's weights had their present names.
+"""Loading checkpoints whose weights have older names.
 
 A module counts its ``_version`` up when its names change; torch writes it into every state dict
 and hands it to ``_load_from_state_dict``, where the module renames what is older.

@@ -10,8 +10,8 @@ from pycocotools import mask as coco_mask
 import mmdet_embedmask.functional.mask_prediction as mask_prediction
 from mmdet_embedmask.functional.dense_masks import MaskRecipe, crop_to_boxes, dense_masks
 from mmdet_embedmask.functional.mask_prediction import (
-    masks_at_mask_stride,
     masks_of_maps,
+    masks_of_probabilities,
     predict_masks,
 )
 from mmdet_embedmask.functional.mask_tiles import tile_axis
@@ -150,7 +150,7 @@ def test_run_lengths_of_empty_and_of_whole_masks():
     probability = torch.stack([torch.zeros(8, 8), torch.ones(8, 8)])
     how = dict(mask_thr=0.5, mask_format="rle")
     for maps, expected in ((probability, [0, 1]), (probability[:1], [0]), (probability[1:], [1])):
-        masks = decode(masks_at_mask_stride(maps, (30, 32), (40, 50), **how), (40, 50))
+        masks = decode(masks_of_probabilities(maps, (30, 32), (40, 50), **how), (40, 50))
         assert torch.equal(masks, torch.tensor(expected).bool()[:, None, None].expand(-1, 40, 50))
 
 
@@ -169,7 +169,7 @@ def test_one_full_tile_alone():
 
 
 def masks_of(probability, img_shape, size, mask_thr, resize="bilinear"):
-    return masks_at_mask_stride(probability, img_shape, size, mask_thr=mask_thr, resize=resize)
+    return masks_of_probabilities(probability, img_shape, size, mask_thr=mask_thr, resize=resize)
 
 
 def test_the_threshold_itself_is_outside_the_mask():
@@ -246,13 +246,13 @@ def test_axes_are_kept_for_images_of_the_same_size(monkeypatch):
     )
     mask_prediction._axis.cache_clear()
     maps = torch.rand(2, 8, 8)
-    first = masks_at_mask_stride(maps, (30, 32), (41, 50), mask_thr=0.5)
+    first = masks_of_probabilities(maps, (30, 32), (41, 50), mask_thr=0.5)
     assert len(made) == 2
-    assert torch.equal(masks_at_mask_stride(maps, (30, 32), (41, 50), mask_thr=0.5), first)
+    assert torch.equal(masks_of_probabilities(maps, (30, 32), (41, 50), mask_thr=0.5), first)
     assert len(made) == 2
     # Other sizes, and the halo of run lengths, are others.
-    masks_at_mask_stride(maps, (30, 32), (42, 50), mask_thr=0.5)
-    masks_at_mask_stride(maps, (30, 32), (41, 50), mask_thr=0.5, mask_format="rle")
+    masks_of_probabilities(maps, (30, 32), (42, 50), mask_thr=0.5)
+    masks_of_probabilities(maps, (30, 32), (41, 50), mask_thr=0.5, mask_format="rle")
     assert len(made) == 4
 
 
@@ -260,6 +260,6 @@ def test_axes_of_inference_mode_serve_outside_it():
     mask_prediction._axis.cache_clear()
     maps = torch.rand(2, 8, 8)
     with torch.inference_mode():
-        expected = masks_at_mask_stride(maps, (30, 32), (40, 50), mask_thr=0.5).clone()
-    masks = masks_at_mask_stride(maps.requires_grad_(), (30, 32), (40, 50), mask_thr=0.5)
+        expected = masks_of_probabilities(maps, (30, 32), (40, 50), mask_thr=0.5).clone()
+    masks = masks_of_probabilities(maps.requires_grad_(), (30, 32), (40, 50), mask_thr=0.5)
     assert torch.equal(masks, expected)

@@ -21,7 +21,7 @@ from mmdet_embedmask.functional.coupling import (
 from mmdet_embedmask.functional.dense_masks import MaskRecipe
 from mmdet_embedmask.functional.mask_loss import lovasz_hinge
 from mmdet_embedmask.functional.mask_prediction import (
-    masks_at_mask_stride,
+    masks_of_probabilities,
     predict_masks,
 )
 from mmdet_embedmask.functional.resize import aligned_bilinear, maps_at_size
@@ -131,7 +131,7 @@ def test_no_instance_has_no_mask(gpu):
 def test_masks_of_maps_at_the_mask_stride_are_those_of_the_cpu(gpu):
     probability = torch.rand(4, 16, 24)
     expected, found = on_both(
-        lambda p: masks_at_mask_stride(p, (60, 90), (77, 101), mask_thr=0.5), probability
+        lambda p: masks_of_probabilities(p, (60, 90), (77, 101), mask_thr=0.5), probability
     )
     check_masks(found.values[0], expected.values[0])
 

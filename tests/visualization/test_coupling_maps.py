@@ -5,7 +5,7 @@ import torch
 from drawn import assert_nothing_is_clipped, gray_image, inspected_image, panel
 
 from mmdet_embedmask.functional.coupling import mask_probability, squared_distance
-from mmdet_embedmask.functional.mask_prediction import masks_at_mask_stride
+from mmdet_embedmask.functional.mask_prediction import masks_of_probabilities
 from mmdet_embedmask.functional.resize import maps_at_size
 from mmdet_embedmask.visualization.coupling_maps import (
     CONTOUR,
@@ -107,7 +107,7 @@ def test_holes_have_a_contour_too():
 
 def test_the_contour_is_that_of_the_final_mask():
     inspected = inspected_image()
-    masks = masks_at_mask_stride(inspected.probability, (64, 96), PICTURE, mask_thr=0.5)
+    masks = masks_of_probabilities(inspected.probability, (64, 96), PICTURE, mask_thr=0.5)
     assert torch.equal(masks, inspected.masks(0.5))  # the picture has the original's size here
 
 
