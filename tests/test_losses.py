@@ -14,7 +14,7 @@ def values():
     return lovasz_hinge(LOGITS, TARGETS.bool())
 
 
-def test_is_registered_and_reduces(values):
+def test_the_loss_is_registered_and_reduces(values):
     for reduction, expected in (("none", values), ("mean", values.mean()), ("sum", values.sum())):
         loss = MODELS.build(dict(type="LovaszHingeLoss", reduction=reduction, loss_weight=0.5))
         torch.testing.assert_close(loss(LOGITS, TARGETS), 0.5 * expected)

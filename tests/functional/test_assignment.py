@@ -20,7 +20,7 @@ def assign(points, bboxes, stride=8.0, regress_range=(-1.0, 64.0), **options):
     return assign_points(points, strides, ranges, torch.tensor(bboxes), **options).tolist()
 
 
-def test_distances_to_sides():
+def test_distances_to_sides_are_left_top_right_bottom():
     actual = distances_to_sides(
         torch.tensor([[4.0, 12.0]]), torch.tensor([[0.0, 10.0, 20.0, 40.0]])
     )
@@ -63,13 +63,13 @@ def test_areas_are_compared_and_not_the_sides():
     assert assign([[55.0, 12.0]], boxes[::-1], **options) == [1]
 
 
-def test_no_instances():
+def test_without_instances_all_points_are_background():
     points = torch.zeros(3, 2)
     gt_inds = assign_points(points, torch.ones(3), torch.zeros(3, 2), torch.zeros(0, 4))
     assert gt_inds.tolist() == [-1, -1, -1] and gt_inds.dtype == torch.long
 
 
-def test_no_points():
+def test_no_points_give_no_assignment():
     nothing = torch.zeros(0, 2), torch.zeros(0), torch.zeros(0, 2)
     assert assign_points(*nothing, torch.tensor([[0.0, 0.0, 8.0, 8.0]])).shape == (0,)
 

@@ -58,7 +58,7 @@ def test_a_pixel_on_a_far_proposal_is_at_no_negative_distance():
     assert distance.diagonal(dim1=0, dim2=1).max() < 1e-5 and distance.min() >= 0
 
 
-def test_gradcheck():
+def test_logits_have_the_right_gradient():
     inputs = [x.requires_grad_() for x in random_embeddings(k=2, d=4, h=2, w=3)]
     for how in UPSAMPLINGS:
         assert torch.autograd.gradcheck(lambda *x, how=how: coupled_logits(*x, **how), inputs)
@@ -140,7 +140,7 @@ def test_distances_far_from_the_origin_are_exact_to_float32():
 
 
 @pytest.mark.parametrize("distance, probability", [(0.0, 1.0), (math.log(2), 0.5), (200.0, 0.0)])
-def test_probability(distance, probability):
+def test_probability_is_exp_of_minus_the_distance(distance, probability):
     actual = mask_probability(torch.tensor([[[distance]]]))
     assert float(actual) == pytest.approx(probability, abs=1e-7)
 

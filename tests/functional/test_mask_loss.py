@@ -43,7 +43,7 @@ def test_right_beyond_the_margin_costs_nothing():
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.floats(-5, 5), st.booleans()), min_size=1, max_size=25))
-def test_equals_the_plain_algorithm(pixels):
+def test_the_hinge_equals_the_plain_algorithm(pixels):
     logits = torch.tensor([z for z, _ in pixels], dtype=torch.float64)
     target = torch.tensor([t for _, t in pixels])
     expected = plain_lovasz(logits, target)
@@ -76,7 +76,7 @@ def test_instances_are_independent_and_gradients_right():
     assert torch.autograd.gradcheck(lambda z: lovasz_hinge(z, targets), logits)
 
 
-def test_no_instances():
+def test_no_instances_have_no_hinge_but_a_gradient():
     logits = torch.zeros(0, 4, 4, requires_grad=True)
     loss = lovasz_hinge(logits, torch.zeros(0, 4, 4, dtype=torch.bool))
     assert loss.shape == (0,)

@@ -39,7 +39,7 @@ def test_targets_equal_bilinear_resize_above_zero(dtype):
     assert torch.equal(mask_stride_targets(masks), resized > 0)
 
 
-def test_no_masks():
+def test_no_masks_give_no_targets():
     assert mask_stride_targets(torch.zeros(0, 8, 8, dtype=torch.uint8)).shape == (0, 2, 2)
 
 
@@ -58,7 +58,7 @@ def test_point_targets_read_the_pixel_at_2_of_each_cell():
             assert torch.equal(mask_stride_targets(masks, "point"), expected)
 
 
-def test_semantic_targets_by_hand():
+def test_a_cell_has_the_class_of_the_smallest_instance_on_it():
     masks = torch.zeros(3, 16, 24, dtype=torch.uint8)
     masks[0, :, :16] = 1  # large, class 4: the left four of six cells
     masks[1, :8, 8:24] = 1  # smaller, class 1: covers the middle of the upper row and its right
@@ -77,7 +77,7 @@ def test_without_instances_everything_is_background():
     assert semantic_targets(masks, labels, 7).tolist() == [[7], [7]]
 
 
-def test_centroids_by_hand():
+def test_centroids_are_means_of_pixel_indices():
     masks = torch.zeros(3, 6, 8, dtype=torch.uint8)
     masks[0, 1:3, 2:6] = 1  # columns 2 to 5, rows 1 and 2
     masks[1, 0, 0] = masks[1, 0, 1] = masks[1, 3, 0] = 1

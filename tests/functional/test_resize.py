@@ -21,7 +21,7 @@ def test_one_column_by_four_by_hand():
     assert column == [0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 4.0]
 
 
-def test_both_directions_at_once():
+def test_aligned_bilinear_enlarges_both_directions_at_once():
     maps = torch.tensor([[[0.0, 2.0], [4.0, 6.0]]])
     expected = [[0, 0, 1, 2], [0, 0, 1, 2], [2, 2, 3, 4], [4, 4, 5, 6]]
     assert aligned_bilinear(maps, 2)[0].tolist() == expected
@@ -29,7 +29,7 @@ def test_both_directions_at_once():
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6))
-def test_equals_a_plain_loop(factor, height, width):
+def test_aligned_bilinear_equals_a_plain_loop(factor, height, width):
     maps = torch.rand(2, height, width, dtype=torch.float64)
     result = aligned_bilinear(maps, factor)
 
@@ -47,7 +47,7 @@ def test_equals_a_plain_loop(factor, height, width):
                 assert result[n, y, x].item() == pytest.approx(value(maps[n], y, x), abs=1e-12)
 
 
-def test_gradient():
+def test_aligned_bilinear_has_the_right_gradient():
     maps = torch.rand(1, 3, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda m: aligned_bilinear(m, 4), (maps,))
 
@@ -58,7 +58,7 @@ def test_wrong_factors_are_refused(factor):
         aligned_bilinear(torch.zeros(1, 2, 2), factor)
 
 
-def test_by_hand():
+def test_the_matrix_of_two_cells_by_hand():
     # Two cells at the mask stride, a network input of 8 pixels, the original as large.
     matrix = resize_matrix(2, None, "bilinear", inside=8, size=8)
     right = [0, 0, 1 / 8, 3 / 8, 5 / 8, 7 / 8, 1, 1]

@@ -27,7 +27,7 @@ def encode(masks):
     return encode_changes(*changes_of(masks), num_instances=len(masks), size=masks.shape[1:])
 
 
-def test_a_hand_written_mask():
+def test_changes_of_a_hand_written_mask_give_its_code():
     mask = np.array([[0, 1, 1, 0], [0, 1, 1, 0], [0, 1, 0, 0]], bool)
     (code,) = encode(mask[None])
     # Down the columns: 3 outside, 5 inside (column 1 runs on into column 2), 4 outside.
@@ -42,7 +42,7 @@ def test_empty_and_full_masks(value):
     assert encode(masks) == expected
 
 
-def test_no_masks():
+def test_no_masks_give_no_codes():
     assert encode(np.zeros((0, 3, 4), bool)) == []
 
 
@@ -63,7 +63,7 @@ def test_codes_equal_those_of_pycocotools(masks):
     assert encode(masks) == expected
 
 
-def test_large_runs():
+def test_counts_of_large_runs_are_read():
     plain = dict(size=[4000, 6000], counts=[7_000_000, 16_000_000, 1_000_000])
     text = coco_mask.frPyObjects(plain, 4000, 6000)["counts"].decode()
     assert decode_counts(text).tolist() == plain["counts"]

@@ -19,7 +19,7 @@ def test_the_last_corner_is_the_image_s_end_or_its_last_pixel():
     assert last_corner((60, 100), inclusive=True) == (59, 99)
 
 
-def test_clipping():
+def test_boxes_end_at_the_last_corner():
     expected = [[0.0, 4.0, 20.0, 60.0], [90.0, 0.0, 100.0, 0.0], [10.0, 10.0, 30.0, 20.0]]
     assert clip_boxes(BOXES, (60, 100)).tolist() == expected
     assert clip_boxes(torch.zeros(0, 4), (60, 100)).shape == (0, 4)

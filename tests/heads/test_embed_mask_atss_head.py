@@ -160,7 +160,7 @@ def test_best_is_the_anchor_whose_decoded_box_fits_best():
     assert best == expected and all(len(found) > 1 for found in positives.values())
 
 
-def test_square_root_scores():
+def test_scores_can_be_square_roots_of_the_product():
     head, features = build().eval(), feature_levels()
     with torch.no_grad():
         head.atss_cls.weight.mul_(20)

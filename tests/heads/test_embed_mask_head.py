@@ -280,7 +280,7 @@ def test_a_misspelt_argument_is_refused():
         build(sample_in_masks=True)
 
 
-def test_initialisation():
+def test_weights_start_as_the_papers():
     head = build(prior_margin=2.0)
     assert head.conv_cls.bias.tolist() == pytest.approx([-4.59512] * 3, abs=1e-4)
     assert head.conv_reg.bias.abs().max() == 0

@@ -186,7 +186,7 @@ def test_wrong_values_are_refused(options, message):
         build(**options)
 
 
-def test_initialisation():
+def test_weights_start_as_the_papers():
     head = build()
     assert head.tower.convs[0].conv.bias.abs().max() == 0
     assert head.tower.convs[0].conv.weight.std().item() == pytest.approx(0.01, rel=0.1)
@@ -231,7 +231,7 @@ def test_the_target_option_reaches_the_loss():
     assert losses["bilinear"] != losses["point"]
 
 
-def test_dice_by_hand():
+def test_dice_of_the_paper_by_hand():
     """P = 0.5 everywhere: 1 - t / (0.25 * n + t + 1e-5), with t of n cells in the target."""
     head = build(loss_mask=dict(type="DiceLoss", use_sigmoid=True, eps=5e-6))
     truth, info = [random_instances(1, SIZE)], proposals([0])

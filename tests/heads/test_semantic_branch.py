@@ -21,7 +21,7 @@ def test_every_class_starts_at_the_prior():
     assert logits.sigmoid().mean().item() == pytest.approx(SIGMOID_FOCAL_PRIOR, rel=0.2)
 
 
-def test_loss_by_hand():
+def test_the_loss_is_the_focal_loss_over_the_number_of_object_cells():
     """All logits 0: p = 0.5, so a cell and class costs alpha_t * 0.25 * ln 2."""
     branch = build()
     torch.nn.init.zeros_(branch.conv_semantic.weight)
