@@ -228,8 +228,8 @@ def test_priors_are_whole_pixels_also_in_half_precision():
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         features = model.extract_feat(data["inputs"])
         (results,) = model.bbox_head.predict(features, data["data_samples"], rescale=False)
-    assert results.priors.dtype == torch.float32
-    assert (results.priors % 4 == 0).all() and (results.priors[:, 0] % 8 == 4).any()
+    assert results.positions.dtype == torch.float32
+    assert (results.positions % 4 == 0).all() and (results.positions[:, 0] % 8 == 4).any()
 
 
 @pytest.mark.parametrize("system", ("fused", "atss", "coord_conv"))

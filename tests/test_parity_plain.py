@@ -163,7 +163,7 @@ def variant(request):
 def proposal_index(positives, image, num_gts):
     """Chosen location of each instance as the golden arrays have it: -1 for none."""
     index = torch.full((num_gts,), -1)
-    centers = positives[image].priors.round().long()
+    centers = positives[image].positions.round().long()
     for gt, (x, y) in zip(positives[image].gt_inds, centers, strict=True):
         index[gt] = locate(int(x), int(y))
     return index

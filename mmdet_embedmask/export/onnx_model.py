@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..embed_mask import EmbedMask
 from ..functional.geometry import flatten_levels, prior_centers
+from ..functional.proposal_frame import proposal_frames
 from ..heads.detections import (
     NO_CANDIDATE,
     candidate_scores,
@@ -52,13 +53,15 @@ class Detections(NamedTuple):
 
     Args:
         bboxes: (K, 4) in pixels of the network input.
-        priors: (K, 2).
+        positions: (K, 2) of `proposal_frames`.
+        units: (K, 2) of the same.
         proposal_embeddings: (K, D) without position.
         proposal_margins: (K, D).
     """
 
     bboxes: Tensor
-    priors: Tensor
+    positions: Tensor
+    units: Tensor
     proposal_embeddings: Tensor
     proposal_margins: Tensor
 
@@ -122,11 +125,21 @@ class OnnxEmbedMask(nn.Module):
         head, cfg = self.model.bbox_head, self.model.bbox_head.test_cfg
         cls_scores, bbox_preds, centernesses, embeddings, margins = head(features)
         points, labels, scores = self._candidates(cls_scores, centernesses)
-        priors = torch.cat(head.level_priors(bbox_preds))
+        mlvl_priors = head.level_priors(bbox_preds)
+        priors = torch.cat(mlvl_priors)
+        strides = torch.cat(
+            [
+                level.new_full(level.shape[:1], stride)
+                for level, stride in zip(mlvl_priors, head.level_strides, strict=True)
+            ]
+        )
         (sides,) = flatten_levels(bbox_preds)
         corner, clip_first = last_corner(img_shape, ends_inclusive(cfg)), clips_first(cfg)
-        limit = corner if clip_first else None
-        bboxes = head.bbox_coder.decode(priors, sides, max_shape=limit)[points]
+        boxes = head.bbox_coder.decode(priors, sides)
+        positions, units = proposal_frames(
+            head.coupling_unit, prior_centers(priors), strides, boxes
+        )
+        bboxes = (clip_boxes(boxes, corner) if clip_first else boxes)[points]
         if cfg.get("min_bbox_size", -1) >= 0:
             large = (bboxes[:, 2:] - bboxes[:, :2] > cfg.min_bbox_size).all(dim=1)
             (large,) = large.nonzero(as_tuple=True)
@@ -141,7 +154,8 @@ class OnnxEmbedMask(nn.Module):
         points = points[kept]
         detections = Detections(
             bboxes[kept],
-            prior_centers(priors)[points],
+            positions[points],
+            units[points],
             flatten_levels(embeddings)[0, points],
             flatten_levels(margins)[0, points],
         )

@@ -17,8 +17,9 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..functional.assignment import BACKGROUND, best_proposals, draw_proposals
-from ..functional.geometry import flatten_levels, flatten_points, prior_centers
-from ..layers import ProposalBranch
+from ..functional.geometry import flatten_levels, flatten_points, per_point, prior_centers
+from ..functional.proposal_frame import UNIT_MARGINS, CouplingUnit, proposal_frames
+from ..layers import POSITIONED, ProposalBranch
 from ..options import (
     Embedding,
     MaskProposals,
@@ -30,6 +31,7 @@ from ..options import (
 from .detections import (
     NO_CANDIDATE,
     candidate_scores,
+    clip_boxes,
     clip_detections,
     clips_first,
     ends_inclusive,
@@ -56,38 +58,6 @@ def best_fitting_proposals(gt_inds: Tensor, boxes: Tensor, gt_bboxes: Tensor) ->
     ious[positive] = bbox_overlaps(boxes[positive], gt_bboxes[gt_inds[positive]], is_aligned=True)
     best = best_proposals(gt_inds, ious, len(gt_bboxes))
     return best[best != BACKGROUND]
-
-
-def gather_proposals(
-    chosen: list[Tensor],
-    batch_gt_inds: list[Tensor],
-    *,
-    points: Tensor,
-    embeddings: Tensor,
-    margins: Tensor,
-) -> list[InstanceData]:
-    """Collect what the pixel head needs of the chosen proposals.
-
-    Args:
-        chosen: (K,) point indices of each image.
-        batch_gt_inds: (P,) of each image.
-        points: (P, 2).
-        embeddings: (N, P, D) without position.
-        margins: (N, P, D).
-
-    Returns:
-        For every image ``gt_inds`` (K,), ``priors`` (K, 2), ``proposal_embeddings`` (K, D),
-        ``proposal_margins`` (K, D).
-    """
-    return [
-        InstanceData(
-            gt_inds=batch_gt_inds[image][index],
-            priors=points[index],
-            proposal_embeddings=embeddings[image, index],
-            proposal_margins=margins[image, index],
-        )
-        for image, index in enumerate(chosen)
-    ]
 
 
 def check_ground_truth(
@@ -139,7 +109,11 @@ class CoupledHead:
         embed_dim: D with both parts of the embedding, the same as the pixel head's.
         embedding: 'both' parts, one part alone, or 'coord_conv' (paper Table 3).
         learnable_margin: False fixes all margins at their prior (paper Table 3).
+        coupling_unit: unit of the proposals' spatial-aware offset and margin: the 'image' (paper),
+            the 'level' or the 'box' (ours). It is nothing to embeddings without a position.
         prior_margin: distance in one embedding channel at which P = 0.5 before training.
+        aware_prior_margin: the same of the spatial-aware channels, in their unit; None:
+            ``prior_margin`` in the image's, 3 strides, or 1 half side: the ellipse in the box.
         margin_reduce_factor: divisor of the box tower before the margin's convolutions.
         reduce_channels: channels of the 1x1 convolutions of the proposal branch (fused: 128).
         mask_proposals: which positives learn a mask: of each instance the one whose predicted box
@@ -162,7 +136,9 @@ class CoupledHead:
         embed_dim: int = 16,
         embedding: Embedding = "both",
         learnable_margin: bool = True,
+        coupling_unit: CouplingUnit = "image",
         prior_margin: float = 2.0,
+        aware_prior_margin: float | None = None,
         margin_reduce_factor: float = 32.0,
         reduce_channels: int | None = None,
         mask_proposals: MaskProposals = "best",
@@ -173,7 +149,12 @@ class CoupledHead:
         self.embed_dim = check_embed_dim(embed_dim)
         self.embedding = check_option("embedding", embedding, get_args(Embedding))
         check_option("learnable_margin", learnable_margin, (True, False))
+        self.coupling_unit = check_option("coupling_unit", coupling_unit, get_args(CouplingUnit))
         check_positive("prior_margin", prior_margin)
+        if aware_prior_margin is None and embedding in POSITIONED:
+            aware_prior_margin = UNIT_MARGINS.get(coupling_unit)
+        elif aware_prior_margin is not None:
+            check_positive("aware_prior_margin", aware_prior_margin)
         check_positive("margin_reduce_factor", margin_reduce_factor)
         if reduce_channels is not None:
             check_count("reduce_channels", reduce_channels)
@@ -188,6 +169,7 @@ class CoupledHead:
             embedding=self.embedding,
             learnable_margin=learnable_margin,
             prior_margin=prior_margin,
+            aware_prior_margin=aware_prior_margin,
             margin_reduce_factor=margin_reduce_factor,
             reduce_channels=reduce_channels,
         )
@@ -265,8 +247,9 @@ class CoupledHead:
         """Hand over the proposals that learn a mask, once per loss.
 
         Returns:
-            For every image ``gt_inds`` (K,), ``priors`` (K, 2) in pixels, ``proposal_embeddings``
-            (K, D) without position and ``proposal_margins`` (K, D).
+            For every image ``gt_inds`` (K,), ``positions`` (K, 2) and ``units`` (K, 2) in pixels
+            (see `proposal_frames`), ``proposal_embeddings`` (K, D) without position and
+            ``proposal_margins`` (K, D) in these units.
 
         Raises:
             RuntimeError: if no loss was computed since the last call.
@@ -295,23 +278,34 @@ class CoupledHead:
     ) -> list[InstanceData]:
         """Choose the proposals that learn a mask; see `get_positive_infos` for the result."""
         mlvl_priors = self.level_priors(bbox_preds)
+        boxes = self._decode_training_boxes([b.detach() for b in bbox_preds], mlvl_priors)
         if self.mask_proposals == "all":
             chosen = draw_proposals(self._gt_inds, self.max_mask_proposals)
         else:
-            boxes = self._decode_training_boxes([b.detach() for b in bbox_preds], mlvl_priors)
             chosen = [
                 best_fitting_proposals(gt_inds, image_boxes, gt_instances.bboxes)
                 for gt_inds, image_boxes, gt_instances in zip(
                     self._gt_inds, boxes, batch_gt_instances, strict=True
                 )
             ]
-        return gather_proposals(
-            chosen,
-            self._gt_inds,
-            points=prior_centers(torch.cat(mlvl_priors)),
-            embeddings=flatten_levels(embeddings),
-            margins=flatten_levels(margins),
-        )
+        centers = prior_centers(torch.cat(mlvl_priors))
+        strides = per_point(self.level_strides, [len(level) for level in mlvl_priors], centers)
+        all_embeddings, all_margins = flatten_levels(embeddings), flatten_levels(margins)
+        positive_infos = []
+        for image, index in enumerate(chosen):
+            positions, units = proposal_frames(
+                self.coupling_unit, centers[index], strides[index], boxes[image, index]
+            )
+            positive_infos.append(
+                InstanceData(
+                    gt_inds=self._gt_inds[image][index],
+                    positions=positions,
+                    units=units,
+                    proposal_embeddings=all_embeddings[image, index],
+                    proposal_margins=all_margins[image, index],
+                )
+            )
+        return positive_infos
 
     def predict_by_feat(
         self,
@@ -325,7 +319,7 @@ class CoupledHead:
         rescale: bool = False,
         with_nms: bool = True,
     ) -> list[InstanceData]:
-        """The detector's boxes, with each survivor's prior, embedding and margin riding along.
+        """The detector's boxes, with each survivor's frame, embedding and margin riding along.
 
         Args:
             cls_scores: outputs of `forward`, as the four that follow.
@@ -339,9 +333,10 @@ class CoupledHead:
             with_nms: False: all candidates, for test-time augmentation.
 
         Returns:
-            For every image ``bboxes``, ``scores``, ``labels``, ``priors`` (K, 2),
-            ``proposal_embeddings``, ``proposal_margins``. Boxes are as the network learned them:
-            with ``cfg.inclusive_boxes`` their far sides are their last pixel.
+            For every image ``bboxes``, ``scores``, ``labels``, and as `get_positive_infos`
+            ``positions``, ``units``, ``proposal_embeddings``, ``proposal_margins``. Boxes are as
+            the network learned them: with ``cfg.inclusive_boxes`` their far sides are their last
+            pixel.
         """
         cfg = self.test_cfg if cfg is None else cfg
         clip_first, inclusive = clips_first(cfg), ends_inclusive(cfg)
@@ -349,14 +344,25 @@ class CoupledHead:
         mlvl_priors = self.level_priors(bbox_preds)
         results_list = []
         for image, meta in enumerate(batch_img_metas):
-            outputs = (cls_scores, bbox_preds, centernesses, embeddings, margins)
-            levels = zip(*(select_single_mlvl(o, image) for o in outputs), mlvl_priors, strict=True)
-            results = InstanceData.cat([self._candidates(cfg, *level) for level in levels])
-            corner = last_corner(meta["img_shape"], inclusive) if clip_first else None
-            results.bboxes = self.bbox_coder.decode(
-                results.priors, results.bboxes, max_shape=corner
+            maps = (cls_scores, bbox_preds, centernesses, embeddings, margins)
+            levels = zip(*(select_single_mlvl(m, image) for m in maps), strict=True)
+            results = InstanceData.cat(
+                [
+                    self._candidates(cfg, level, priors, stride)
+                    for level, priors, stride in zip(
+                        levels, mlvl_priors, self.level_strides, strict=True
+                    )
+                ]
             )
-            results.priors = prior_centers(results.priors)
+            priors = results.pop("priors")
+            results.bboxes = self.bbox_coder.decode(priors, results.bboxes)
+            results.positions, results.units = proposal_frames(
+                self.coupling_unit, prior_centers(priors), results.pop("strides"), results.bboxes
+            )
+            if clip_first:
+                results.bboxes = clip_boxes(
+                    results.bboxes, last_corner(meta["img_shape"], inclusive)
+                )
             results = self._bbox_post_process(results, cfg, rescale, with_nms, meta)
             if not clip_first:
                 shape = meta["ori_shape"] if rescale else meta["img_shape"]
@@ -367,14 +373,12 @@ class CoupledHead:
     def _candidates(
         self,
         cfg: ConfigDict,
-        cls_score: Tensor,
-        bbox_pred: Tensor,
-        centerness: Tensor,
-        embedding: Tensor,
-        margin: Tensor,
+        maps: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
         priors: Tensor,
+        stride: int,
     ) -> InstanceData:
         """The best ranked (prior, class) pairs of one level of one image, boxes not decoded."""
+        cls_score, bbox_pred, centerness, embedding, margin = maps
         score = cfg.get("score", "product")
         ranks, scores = candidate_scores(cls_score, centerness, score, cfg.score_thr)
         _, labels, kept, _ = filter_scores_and_topk(ranks, NO_CANDIDATE, cfg.nms_pre)
@@ -383,6 +387,7 @@ class CoupledHead:
             labels=labels,
             bboxes=flatten_points(bbox_pred)[kept],
             priors=priors[kept],
+            strides=bbox_pred.new_full(kept.shape, stride),
             proposal_embeddings=flatten_points(embedding)[kept],
             proposal_margins=flatten_points(margin)[kept],
         )

@@ -22,6 +22,7 @@ from ..functional.geometry import PIXEL_STRIDE, cell_positions
 from ..functional.mask_loss import mask_losses
 from ..functional.mask_prediction import MaskFormat, predict_masks
 from ..functional.mask_targets import MaskTarget, mask_stride_targets
+from ..functional.proposal_frame import in_embedding_units
 from ..functional.resize import ResizeMode
 from ..layers import (
     PIXEL_TOWERS,
@@ -163,8 +164,7 @@ class PixelEmbedHead(BaseMaskHead):
             pixel_embedding: (N, D, h, w).
             batch_gt_instances: with ``labels`` and ``masks`` of the padded network input.
             batch_img_metas: not used.
-            positive_infos: from the proposal head; of each image ``gt_inds`` (K,), ``priors``
-                (K, 2), ``proposal_embeddings`` (K, D), ``proposal_margins`` (K, D).
+            positive_infos: see `CoupledHead.get_positive_infos`.
             batch_gt_instances_ignore: not used.
             finest_level: (N, C, h, w) of the neck, for the semantic branch.
 
@@ -287,9 +287,11 @@ class PixelEmbedHead(BaseMaskHead):
         return probability
 
     def embedding_and_margin(self, proposals: InstanceData) -> tuple[Tensor, Tensor]:
-        """Proposal embedding with position added, and proposal margin: (K, D) each."""
-        embedding = self.spatial_embedding(proposals.proposal_embeddings, proposals.priors)
-        return embedding, proposals.proposal_margins
+        """Proposal embedding with position added (eq. 2), and proposal margin: (K, D) each."""
+        embedding, margin = proposals.proposal_embeddings, proposals.proposal_margins
+        if self.spatial_embedding.adds_position:
+            embedding, margin = in_embedding_units(embedding, margin, proposals.units)
+        return self.spatial_embedding(embedding, proposals.positions), margin
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Tensor], prefix: str, local_metadata: dict[str, Any], *args: Any

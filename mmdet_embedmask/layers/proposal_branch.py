@@ -32,6 +32,7 @@ class ProposalBranch(BaseModule):
         embedding: what it is made of (paper Table 3).
         learnable_margin: False: the prior precision everywhere (paper Table 3, "fixed margin").
         prior_margin: distance in one channel at which P = 0.5 before training.
+        aware_prior_margin: the same of the spatial-aware channels; None: ``prior_margin``.
         margin_reduce_factor: the tower is divided by this before the margin's convolutions, so that
             margins start near their prior (the released plain program).
         reduce_channels: channels of a 1x1 convolution before the 3x3 ones of the embedding, and of
@@ -49,22 +50,26 @@ class ProposalBranch(BaseModule):
         embedding: Embedding = "both",
         learnable_margin: bool = True,
         prior_margin: float = 2.0,
+        aware_prior_margin: float | None = None,
         margin_reduce_factor: float = 32.0,
         reduce_channels: int | None = None,
     ) -> None:
         super().__init__()
         self.strides = tuple(strides)
         self.learnable_margin = learnable_margin
-        self.prior_margin = prior_margin
         self.margin_reduce_factor = margin_reduce_factor
         self.spatial_aware_dim, spatial_free_dim = part_dims(embedding, embed_dim)
+        self.dims = self.spatial_aware_dim, spatial_free_dim
+        self.priors = (
+            prior_precision(aware_prior_margin or prior_margin),
+            prior_precision(prior_margin),
+        )
         channels = reduce_channels or in_channels
         self.reduce_embedding = _reduction(in_channels, reduce_channels)
         self.embedding = EmbeddingPrediction(channels, embed_dim, embedding)
         if learnable_margin:
-            dims = self.spatial_aware_dim + spatial_free_dim
             self.reduce_margin = _reduction(in_channels, reduce_channels)
-            self.conv_margin = nn.Conv2d(channels, dims, 3, padding=1)
+            self.conv_margin = nn.Conv2d(channels, sum(self.dims), 3, padding=1)
             scaled = self.strides if self.spatial_aware_dim else ()
             self.margin_scales = nn.ModuleList([Scale(1.0) for _ in scaled])
 
@@ -78,7 +83,8 @@ class ProposalBranch(BaseModule):
                 normal_init(module, std=0.01)
         if self.learnable_margin:
             bias = self.conv_margin.get_parameter("bias")
-            nn.init.constant_(bias, math.log(prior_precision(self.prior_margin)))
+            for part, prior in zip(torch.split(bias, self.dims), self.priors, strict=True):
+                nn.init.constant_(part, math.log(prior))
 
     def forward(self, feature: Tensor, level: int) -> tuple[Tensor, Tensor]:
         """Predict embedding and margin of every point of one level.
@@ -92,10 +98,10 @@ class ProposalBranch(BaseModule):
         """
         embedding = self.embedding(self.reduce_embedding(feature), self.strides[level])
         if not self.learnable_margin:
-            return embedding, torch.full_like(
-                embedding,
-                prior_precision(self.prior_margin),
-                dtype=torch.promote_types(embedding.dtype, torch.float32),
+            dtype = torch.promote_types(embedding.dtype, torch.float32)
+            parts = zip(torch.split(embedding, self.dims, dim=1), self.priors, strict=True)
+            return embedding, torch.cat(
+                [torch.full_like(part, prior, dtype=dtype) for part, prior in parts], dim=1
             )
         log_margin = self.conv_margin(self.reduce_margin(feature / self.margin_reduce_factor))
         # exp overflows in half precision.

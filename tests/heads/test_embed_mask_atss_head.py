@@ -84,7 +84,7 @@ def test_all_positives_are_the_assigners_and_their_priors_the_anchors_centres():
     assert len(infos[0]) == int(positive.sum()) > 4 and len(infos[1]) == 0
     assert torch.equal(infos[0].gt_inds, assigned.gt_inds[positive] - 1)
     boxes = inside[0][positive]
-    torch.testing.assert_close(infos[0].priors, (boxes[:, :2] + boxes[:, 2:]) / 2)
+    torch.testing.assert_close(infos[0].positions, (boxes[:, :2] + boxes[:, 2:]) / 2)
 
 
 def test_best_gives_at_most_one_proposal_an_instance():
@@ -99,7 +99,7 @@ def test_survivors_carry_what_their_anchor_predicted():
     *_, embeddings, margins = outputs = head(feature_levels())
     results = head.predict_by_feat(*outputs, [META] * 2)[1]
     for prior, embedding, margin in zip(
-        results.priors, results.proposal_embeddings, results.proposal_margins, strict=True
+        results.positions, results.proposal_embeddings, results.proposal_margins, strict=True
     ):
         found = False
         for level, stride in enumerate(STRIDES):
@@ -151,12 +151,14 @@ def test_best_is_the_anchor_whose_decoded_box_fits_best():
     deltas = torch.cat([level[1].flatten(1).T for level in outputs[1]])
     boxes = head.bbox_coder.decode(anchors, deltas)
     ious = bbox_overlaps(boxes, truth[1].bboxes)
-    for prior, gt in zip(chosen["all"].priors, chosen["all"].gt_inds.tolist(), strict=True):
+    for prior, gt in zip(chosen["all"].positions, chosen["all"].gt_inds.tolist(), strict=True):
         # Levels share centres at most where the finer one is assigned elsewhere.
         at_prior = (centers == prior).all(dim=1).nonzero()[:, 0]
         positives.setdefault(gt, []).append((ious[at_prior, gt].max().item(), prior.tolist()))
     expected = {gt: max(found)[1] for gt, found in positives.items()}
-    best = dict(zip(chosen["best"].gt_inds.tolist(), chosen["best"].priors.tolist(), strict=True))
+    best = dict(
+        zip(chosen["best"].gt_inds.tolist(), chosen["best"].positions.tolist(), strict=True)
+    )
     assert best == expected and all(len(found) > 1 for found in positives.values())
 
 

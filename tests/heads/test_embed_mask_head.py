@@ -116,7 +116,7 @@ def test_survivors_carry_the_embedding_and_margin_of_their_prior():
         matches = [
             (level, int(index))
             for level, mlvl in enumerate(points)
-            for index in (mlvl == results.priors[i]).all(dim=1).nonzero()
+            for index in (mlvl == results.positions[i]).all(dim=1).nonzero()
         ]
         found = [
             torch.equal(embeddings[level][1].flatten(1)[:, index], results.proposal_embeddings[i])
@@ -164,7 +164,7 @@ def test_best_gives_one_proposal_an_instance_with_a_point():
     for info, instances in zip(infos, truth, strict=True):
         assert len(set(info.gt_inds.tolist())) == len(info) <= len(instances)
         assert info.proposal_embeddings.shape == info.proposal_margins.shape == (len(info), 5)
-        for gt, (x, y) in zip(info.gt_inds, info.priors.long(), strict=True):
+        for gt, (x, y) in zip(info.gt_inds, info.positions.long(), strict=True):
             if 0 <= y < SIZE[0] and 0 <= x < SIZE[1]:
                 assert instances.masks.masks[gt, y, x] == 1
     assert [len(info) for info in infos][1] == 0 and sum(len(info) for info in infos) >= 5
@@ -193,11 +193,11 @@ def test_best_is_the_point_whose_decoded_box_fits_best(norm_on_bbox, training):
         ious = bbox_overlaps(boxes, instances.bboxes)
         best: dict[int, tuple[float, list]] = {}
         info = positives[image]
-        for gt, prior in zip(info.gt_inds.tolist(), info.priors, strict=True):
+        for gt, prior in zip(info.gt_inds.tolist(), info.positions, strict=True):
             iou = ious[(points == prior).all(dim=1), gt].item()  # no two points are equal
             if gt not in best or iou > best[gt][0]:
                 best[gt] = iou, prior.tolist()
-        found = zip(chosen[image].gt_inds.tolist(), chosen[image].priors.tolist(), strict=True)
+        found = zip(chosen[image].gt_inds.tolist(), chosen[image].positions.tolist(), strict=True)
         assert dict(found) == {gt: point for gt, (_, point) in best.items()}
         assert len(best) > 1 and len(info) > 2 * len(best)
 
@@ -213,7 +213,7 @@ def test_chosen_proposals_are_those_of_their_own_image_and_served_instances_alon
         assert len(info) > 1 and (image == 1 or 1 not in info.gt_inds)
         for name, maps in (("proposal_embeddings", embeddings), ("proposal_margins", margins)):
             own = torch.cat([level[image].flatten(1).T for level in maps])
-            for prior, value in zip(info.priors, info[name], strict=True):
+            for prior, value in zip(info.positions, info[name], strict=True):
                 assert torch.equal(own[(points == prior).all(dim=1)][0], value)
 
 
@@ -228,7 +228,7 @@ def test_a_loss_that_raised_half_way_leaves_nothing_behind():
     head.loss_bbox = loss_bbox
     head.loss_by_feat(*outputs, truth, metas())
     for info, before in zip(head.get_positive_infos(), expected, strict=True):
-        assert torch.equal(info.priors, before.priors)
+        assert torch.equal(info.positions, before.positions)
         assert torch.equal(info.gt_inds, before.gt_inds)
 
 
@@ -334,7 +334,7 @@ def test_the_best_of_a_level_are_those_of_the_highest_product(score):
     # Products 0.09, 0.45 and 0.30: by class alone the first two would be kept.
     outputs = outputs_of(head, [0.9, 0.5, 0.4], [0.1, 0.9, 0.75], SIDES)
     (found,) = head.predict_by_feat(*outputs, metas(1), with_nms=False)
-    assert found.priors.tolist() == [[12.0, 4.0], [20.0, 4.0]]
+    assert found.positions.tolist() == [[12.0, 4.0], [20.0, 4.0]]
     expected = [0.45, 0.3] if score == "product" else [0.45**0.5, 0.3**0.5]
     assert found.scores.tolist() == pytest.approx(expected)
 
@@ -345,7 +345,7 @@ def test_candidates_pass_by_class_in_table_1_and_by_the_product_in_table_2():
     for score, expected in (("product", [20.0, 4.0]), ("sqrt", [20.0])):
         head.test_cfg.update(score=score, score_thr=0.05)
         (found,) = head.predict_by_feat(*outputs, metas(1), with_nms=False)
-        assert found.priors[:, 0].tolist() == expected
+        assert found.positions[:, 0].tolist() == expected
 
 
 def test_boxes_are_clipped_before_or_after_overlaps_are_suppressed():
@@ -359,7 +359,7 @@ def test_boxes_are_clipped_before_or_after_overlaps_are_suppressed():
     head.test_cfg.clip_boxes = "after_nms"
     (after,) = head.predict_by_feat(*outputs, metas(1))
     assert before.bboxes[:2].tolist() == [[0.0, 0.0, 12.0, 8.0], [0.0, 0.0, 24.0, 8.0]]
-    assert after.bboxes.tolist() == [[0.0, 0.0, 12.0, 8.0]] and after.priors.tolist() == [
+    assert after.bboxes.tolist() == [[0.0, 0.0, 12.0, 8.0]] and after.positions.tolist() == [
         [4.0, 4.0]
     ]
     original = dict(img_shape=SIZE, ori_shape=(64, 5), scale_factor=(2.0, 2.0))

@@ -30,7 +30,8 @@ def proposals(gt_inds):
     k = len(gt_inds)
     return InstanceData(
         gt_inds=torch.tensor(gt_inds, dtype=torch.long),
-        priors=torch.rand(k, 2) * 128,
+        positions=torch.rand(k, 2) * 128,
+        units=torch.full((k, 2), 100.0),
         proposal_embeddings=torch.randn(k, 5) * 0.1,
         proposal_margins=torch.rand(k, 5) + 0.5,
     )
@@ -78,7 +79,7 @@ def test_loss_is_the_mean_over_instances_then_images():
         if len(info) == 0:
             continue
         embedding = info.proposal_embeddings.clone()
-        embedding[:, :2] += info.priors / 100
+        embedding[:, :2] += info.positions / 100
         logits = coupled_logits(pixels[image], embedding, info.proposal_margins)
         targets = mask_stride_targets(torch.from_numpy(instances.masks.masks))[info.gt_inds]
         expected += 0.5 * lovasz_hinge(logits, targets).mean() / 3
@@ -117,7 +118,7 @@ def test_masks_are_the_thresholded_probabilities(upsample, crop_to_box):
     pixels, found = torch.rand(1, 5, 16, 20), detections()
     (results,) = head.predict_by_feat(pixels, [META], rescale=True, results_list=[found])
     embedding = found.proposal_embeddings.clone()
-    embedding[:, :2] += found.priors / 100
+    embedding[:, :2] += found.positions / 100
     recipe = MaskRecipe(0.3, upsample, crop_to_box=crop_to_box)
     assert head.mask_recipe == recipe
     expected = dense_masks(
@@ -199,7 +200,7 @@ def test_weights_start_as_the_papers():
 def single_loss(head, pixels, instances, info):
     """Loss of one proposal, by the formula."""
     embedding = info.proposal_embeddings.clone()
-    embedding[:, :2] += info.priors / 100
+    embedding[:, :2] += info.positions / 100
     logits = coupled_logits(pixels, embedding, info.proposal_margins)
     masks = torch.from_numpy(instances.masks.masks)
     return lovasz_hinge(logits, mask_stride_targets(masks, head.mask_target)[info.gt_inds])
