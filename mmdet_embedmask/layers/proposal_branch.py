@@ -59,7 +59,7 @@ class ProposalBranch(BaseModule):
         self.learnable_margin = learnable_margin
         self.margin_reduce_factor = margin_reduce_factor
         self.spatial_aware_dim, spatial_free_dim = part_dims(embedding, embed_dim)
-        self.dims = self.spatial_aware_dim, spatial_free_dim
+        self.dims = [self.spatial_aware_dim, spatial_free_dim]
         self.priors = (
             prior_precision(aware_prior_margin or prior_margin),
             prior_precision(prior_margin),

@@ -1,4 +1,4 @@
-"""docs/architecture.md and its picture name files and functions that there are."""
+"""docs/architecture.md, its picture and docs/method.md name files and functions that there are."""
 
 import ast
 import re
@@ -6,7 +6,8 @@ import re
 import pytest
 from doc_pages import ROOT
 
-PAGE, PICTURE = ROOT / "docs" / "architecture.md", ROOT / "docs" / "architecture.svg"
+PICTURE = ROOT / "docs" / "architecture.svg"
+PAGES = [ROOT / "docs" / "architecture.md", PICTURE, ROOT / "docs" / "method.md"]
 STEP = re.compile(r"([\w/]+\.py): ([\w.]+(?:, [\w.]+)*)")
 
 
@@ -27,7 +28,7 @@ def defined(path):
     return names
 
 
-@pytest.mark.parametrize("file, name", sorted({*steps(PAGE), *steps(PICTURE)}))
+@pytest.mark.parametrize("file, name", sorted({step for page in PAGES for step in steps(page)}))
 def test_every_step_of_page_and_picture_is_in_the_code(file, name):
     assert name in defined(ROOT / "mmdet_embedmask" / file)
 

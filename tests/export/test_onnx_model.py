@@ -29,6 +29,12 @@ SETTINGS = {
     "clip after": dict(test_cfg=dict(clip_boxes="after_nms", min_bbox_size=-1)),
     "inclusive": dict(test_cfg=dict(inclusive_boxes=True)),
     "fixed margin": dict(bbox_head=dict(learnable_margin=False)),
+    "level": dict(bbox_head=dict(coupling_unit="level")),
+    "box": dict(bbox_head=dict(coupling_unit="box")),
+    "box, fixed, clip after": dict(
+        bbox_head=dict(coupling_unit="box", learnable_margin=False),
+        test_cfg=dict(clip_boxes="after_nms", min_bbox_size=-1),
+    ),
 }
 
 
