@@ -28,6 +28,8 @@ class InspectedImage:
         scores: (K,).
         labels: (K,).
         mask_resize: how masks are brought to the network input.
+        stride: of the pixel embedding in pixels of the network input.
+        mask_stride: of the probability.
         inclusive_boxes: whether ``bboxes`` end with their last pixel.
         spatial_aware_dim: how many of the D channels are spatial-aware, the first ones.
         meta: ``img_shape`` (inside the padding), ``ori_shape``, ``scale_factor``, ``img_path``.
@@ -41,6 +43,8 @@ class InspectedImage:
     scores: Tensor
     labels: Tensor
     mask_resize: ResizeMode
+    stride: int
+    mask_stride: int
     inclusive_boxes: bool
     spatial_aware_dim: int
     meta: dict[str, Any]
@@ -53,6 +57,7 @@ class InspectedImage:
             self.meta["ori_shape"][:2] if size is None else size,
             mask_thr=mask_thr,
             resize=self.mask_resize,
+            mask_stride=self.mask_stride,
         )
         return cast(Tensor, masks)  # by the default format
 
@@ -129,6 +134,8 @@ def _inspect(
         scores=results.scores,
         labels=results.labels,
         mask_resize=model.mask_head.mask_recipe.resize,
+        stride=model.mask_head.stride,
+        mask_stride=model.mask_head.mask_stride,
         inclusive_boxes=model.mask_head.inclusive_boxes,
         spatial_aware_dim=model.mask_head.spatial_aware_dim,
         meta=meta,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar, get_args
 
-from .functional.geometry import PIXEL_STRIDE, SPATIAL_AWARE_DIM
+from .functional.geometry import P3_STRIDE, SPATIAL_AWARE_DIM
 from .functional.mask_prediction import MaskFormat
 from .functional.resize import ResizeMode
 
@@ -141,10 +141,10 @@ def check_heads_agree(bbox_head: Any, mask_head: Any) -> None:
                 f"{getattr(mask_head, name)!r} differ: proposals and pixels are compared channel "
                 "by channel, set both to the same"
             )
-    if bbox_head.level_strides[0] != PIXEL_STRIDE:
+    if bbox_head.level_strides[0] != P3_STRIDE:
         raise ValueError(
             f"bbox_head's finest stride is {bbox_head.level_strides[0]}, but pixels are embedded "
-            f"on P3, of stride {PIXEL_STRIDE}: let the neck begin there (start_level=1 of a "
+            f"on P3, of stride {P3_STRIDE}: let the neck begin there (start_level=1 of a "
             "ResNet's four levels) and the strides of bbox_head too"
         )
     branch = mask_head.semantic_branch
@@ -164,10 +164,10 @@ def check_pad_divisor(pad_size_divisor: int | None) -> None:
     Raises:
         ValueError: if they are not.
     """
-    if pad_size_divisor is not None and pad_size_divisor % PIXEL_STRIDE:
+    if pad_size_divisor is not None and pad_size_divisor % P3_STRIDE:
         raise ValueError(
             f"data_preprocessor.pad_size_divisor={pad_size_divisor} is not a multiple of "
-            f"{PIXEL_STRIDE}, the stride of the pixel embedding, so that masks and embeddings "
+            f"{P3_STRIDE}, the stride of the pixel embedding, so that masks and embeddings "
             "would not meet: set data_preprocessor.pad_size_divisor=32"
         )
 

@@ -146,7 +146,7 @@ class Replay:
     def mask_loss(self):
         self.positives = self.bbox_head.get_positive_infos()
         return self.mask_head.loss_by_feat(
-            self.pixels, self.truth, metas(), self.positives, finest_level=None
+            self.pixels, self.truth, metas(), self.positives, p3=None
         )["loss_mask"]
 
 

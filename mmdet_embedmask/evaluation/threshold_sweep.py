@@ -115,6 +115,7 @@ def masks_per_threshold(
             ori_shape,
             mask_thr=threshold,
             resize=image.mask_resize,
+            mask_stride=image.mask_stride,
             mask_format="rle",
         )
         for threshold in thresholds

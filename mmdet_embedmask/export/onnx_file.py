@@ -10,7 +10,6 @@ import torch
 from mmengine.config import Config
 
 from ..embed_mask import EmbedMask
-from ..functional.geometry import MASK_STRIDE
 from ..version import __version__
 from .nms import onnx_translations
 from .onnx_model import OnnxEmbedMask
@@ -111,7 +110,7 @@ def file_metadata(model: EmbedMask, config: Config, classes: Sequence[str]) -> d
         resize=_resize(config),
         mask_thr=recipe.mask_thr,
         mask_resize=recipe.resize,
-        mask_stride=MASK_STRIDE,
+        mask_stride=recipe.mask_stride,
         inclusive_boxes=model.mask_head.inclusive_boxes,
         strides=model.bbox_head.level_strides,
         mean=preprocessor.mean.flatten().tolist() if normalises else None,

@@ -30,6 +30,7 @@ class MaskRecipe:
         upsample_mode: how.
         resize: how the network input is reached from there.
         crop_to_box: masks end two mask-stride cells outside their box.
+        mask_stride: in pixels of the network input.
 
     Example:
         >>> MaskRecipe(mask_thr=0.52).resize
@@ -41,6 +42,7 @@ class MaskRecipe:
     upsample_mode: ResizeMode = "bilinear"
     resize: ResizeMode = "bilinear"
     crop_to_box: bool = False
+    mask_stride: int = MASK_STRIDE
 
 
 def dense_masks(
@@ -82,18 +84,20 @@ def dense_masks(
         upsample_mode=recipe.upsample_mode,
     )
     if recipe.crop_to_box:
-        maps = crop_to_boxes(maps, bboxes)
+        maps = crop_to_boxes(maps, bboxes, recipe.mask_stride)
     masks = maps.new_zeros((len(maps), *size), dtype=torch.bool)
-    padded = MASK_STRIDE * maps.shape[1], MASK_STRIDE * maps.shape[2]
-    chunk = max(MAX_CHUNK_PIXELS // max(padded[0] * padded[1], size[0] * size[1]), 1)
+    padded = recipe.mask_stride**2 * maps.shape[1] * maps.shape[2]
+    chunk = max(MAX_CHUNK_PIXELS // max(padded, size[0] * size[1]), 1)
     for start in range(0, len(maps), chunk):
         part = slice(start, start + chunk)
-        resized = maps_at_size(maps[part], img_shape, size, recipe.resize)
+        resized = maps_at_size(
+            maps[part], img_shape, size, recipe.resize, stride=recipe.mask_stride
+        )
         torch.gt(resized, recipe.mask_thr, out=masks[part])
     return masks
 
 
-def crop_to_boxes(probability: Tensor, bboxes: Tensor) -> Tensor:
+def crop_to_boxes(probability: Tensor, bboxes: Tensor, mask_stride: int = MASK_STRIDE) -> Tensor:
     """Zero the probability outside each instance's box and two cells around it.
 
     The columns that are left are int(x1 / 4) - 2 up to, not including, int(x2 / 4) + 2, and rows
@@ -103,6 +107,7 @@ def crop_to_boxes(probability: Tensor, bboxes: Tensor) -> Tensor:
     Args:
         probability: (K, h, w) at the mask stride.
         bboxes: (K, 4) in pixels of the network input, clipped to it.
+        mask_stride: in pixels of the network input.
 
     Returns:
         (K, h, w).
@@ -113,7 +118,7 @@ def crop_to_boxes(probability: Tensor, bboxes: Tensor) -> Tensor:
         tensor([0., 0., 1., 1., 1., 1., 1., 0., 0.])
     """
     height, width = probability.shape[1:]
-    x1, y1, x2, y2 = (bboxes / MASK_STRIDE).trunc().unbind(dim=1)
+    x1, y1, x2, y2 = (bboxes / mask_stride).trunc().unbind(dim=1)
 
     def kept(first: Tensor, last: Tensor, cells: int) -> Tensor:  # (K, cells)
         cell = torch.arange(cells, device=bboxes.device)

@@ -14,14 +14,17 @@ SPATIAL_AWARE_DIM = 2
 POSITION_UNIT = 100.0
 """Pixels of the network input to one unit of the embedding (both released programs)."""
 
-PIXEL_STRIDE = 8
-"""Stride in pixels of P3, on which pixels are embedded (and the semantic loss is learned)."""
+P3_STRIDE = 8
+"""Stride in pixels of P3, on which the paper embeds pixels (and the semantic loss is learned)."""
+
+P2_STRIDE = P3_STRIDE // 2
+"""Stride of P2, and of the finer pixel embedding (ours)."""
 
 MASK_UPSAMPLE = 2
 """The pixel embedding's stride over the mask stride (paper section 3.5)."""
 
-MASK_STRIDE = PIXEL_STRIDE // MASK_UPSAMPLE
-"""Stride in pixels at which masks are learned and predicted: 4 (paper section 3.5)."""
+MASK_STRIDE = P3_STRIDE // MASK_UPSAMPLE
+"""Stride in pixels at which the paper's masks are learned and predicted: 4 (section 3.5)."""
 
 
 def cell_positions(maps: Tensor, stride: int) -> Tensor:

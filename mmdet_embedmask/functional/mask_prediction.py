@@ -23,7 +23,7 @@ from torch import Tensor
 
 from .coupling import coupled_probabilities, mask_probability, squared_distance
 from .dense_masks import MaskRecipe, crop_to_boxes
-from .geometry import MASK_UPSAMPLE
+from .geometry import MASK_STRIDE, MASK_UPSAMPLE
 from .mask_tiles import TILE, Axes, TiledAxis, border_masks, find_tiles, tile_axis
 from .resize import ResizeMode, resize_matrix
 from .run_lengths import RunLengths, encode_changes
@@ -84,7 +84,7 @@ def predict_masks(
         maps = coupled_probabilities(
             *inputs, upsample=recipe.upsample, upsample_mode=recipe.upsample_mode
         )
-        return crop_to_boxes(maps, bboxes[part]) if recipe.crop_to_box else maps
+        return crop_to_boxes(maps, bboxes[part], recipe.mask_stride) if recipe.crop_to_box else maps
 
     height, width = pixel_embedding.shape[1:]
     to_mask_stride: ResizeMode | None = recipe.upsample_mode
@@ -96,6 +96,7 @@ def predict_masks(
         recipe.resize,
         img_shape=img_shape,
         size=size,
+        mask_stride=recipe.mask_stride,
         mask_format=mask_format,
         device=pixel_embedding.device,
     )
@@ -115,6 +116,7 @@ def masks_of_probabilities(
     *,
     mask_thr: float,
     resize: ResizeMode = "bilinear",
+    mask_stride: int = MASK_STRIDE,
     mask_format: MaskFormat = "bitmap",
 ) -> Tensor | list[RunLengths]:
     """Masks of probabilities that have reached the mask stride, cropped or not.
@@ -125,6 +127,7 @@ def masks_of_probabilities(
         size: (height, width) of the masks.
         mask_thr: a pixel belongs to the mask if its probability is greater.
         resize: how the network input is reached.
+        mask_stride: in pixels of the network input.
         mask_format: of the result.
 
     Returns:
@@ -142,6 +145,7 @@ def masks_of_probabilities(
         resize,
         img_shape=img_shape,
         size=size,
+        mask_stride=mask_stride,
         mask_format=mask_format,
         device=probability.device,
     )
@@ -196,6 +200,7 @@ def _axes(
     *,
     img_shape: tuple[int, int],
     size: tuple[int, int],
+    mask_stride: int,
     mask_format: MaskFormat,
     device: torch.device,
 ) -> Axes:
@@ -209,6 +214,7 @@ def _axes(
             to_input,
             inside=int(inside),
             size=int(pixels),
+            mask_stride=mask_stride,
             halo=halo,
             device=device,
         )
@@ -225,13 +231,16 @@ def _axis(
     *,
     inside: int,
     size: int,
+    mask_stride: int,
     halo: int,
     device: torch.device,
 ) -> TiledAxis:
     """One axis, kept for the next image of the same size; see `resize_matrix` and `tile_axis`."""
     # Kept for later images, and a tensor of inference mode cannot take part in training.
     with torch.inference_mode(False):
-        matrix = resize_matrix(cells, to_mask_stride, to_input, inside=inside, size=size)
+        matrix = resize_matrix(
+            cells, to_mask_stride, to_input, inside=inside, size=size, mask_stride=mask_stride
+        )
         return tile_axis(matrix, halo).to(device)
 
 

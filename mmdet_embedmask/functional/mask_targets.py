@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .geometry import MASK_STRIDE, PIXEL_STRIDE
+from .geometry import MASK_STRIDE, P3_STRIDE
 
 MaskTarget = Literal["bilinear", "point"]
 """How a mask is brought to the mask stride: as the plain or as the fused program does."""
@@ -39,19 +39,23 @@ def masks_at_points(masks: Tensor, points: Tensor) -> Tensor:
     return (covered & inside).T
 
 
-def mask_stride_targets(masks: Tensor, mask_target: MaskTarget = "bilinear") -> Tensor:
+def mask_stride_targets(
+    masks: Tensor, mask_target: MaskTarget = "bilinear", mask_stride: int = MASK_STRIDE
+) -> Tensor:
     """Masks at the mask stride.
 
     'bilinear' (plain) resizes with align_corners=False and takes what is > 0: at stride 4 the
     sample of a cell is the mean of its four middle pixels, so the target is whether any of these is
-    set. 'point' (fused) reads the one pixel at [2::4].
+    set. 'point' (fused) reads the one pixel at [2::4]. At stride 2 (ours) the four middle pixels
+    are all of the cell's, and the one pixel is at [1::2].
 
     Args:
         masks: (G, H, W), bool or uint8.
         mask_target: 'bilinear' or 'point'.
+        mask_stride: in pixels, even.
 
     Returns:
-        (G, H / 4, W / 4) bool.
+        (G, H / mask_stride, W / mask_stride) bool.
 
     Raises:
         ValueError: if H or W is not a multiple of the mask stride.
@@ -63,17 +67,17 @@ def mask_stride_targets(masks: Tensor, mask_target: MaskTarget = "bilinear") -> 
         (tensor([[[False,  True]]]), tensor([[[False, False]]]))
     """
     height, width = masks.shape[1:]
-    if height % MASK_STRIDE or width % MASK_STRIDE:
+    if height % mask_stride or width % mask_stride:
         raise ValueError(
-            f"masks of {height} x {width} pixels cannot be sampled at stride {MASK_STRIDE}: pad "
+            f"masks of {height} x {width} pixels cannot be sampled at stride {mask_stride}: pad "
             "images and masks to a multiple of 32, with data_preprocessor.pad_size_divisor=32 and "
             "data_preprocessor.pad_mask=True"
         )
-    first, second = MASK_STRIDE // 2 - 1, MASK_STRIDE // 2
+    first, second = mask_stride // 2 - 1, mask_stride // 2
     if mask_target == "point":
-        return masks[:, second::MASK_STRIDE, second::MASK_STRIDE].bool()
-    rows = masks[:, first::MASK_STRIDE] | masks[:, second::MASK_STRIDE]
-    return (rows[:, :, first::MASK_STRIDE] | rows[:, :, second::MASK_STRIDE]).bool()
+        return masks[:, second::mask_stride, second::mask_stride].bool()
+    rows = masks[:, first::mask_stride] | masks[:, second::mask_stride]
+    return (rows[:, :, first::mask_stride] | rows[:, :, second::mask_stride]).bool()
 
 
 def semantic_targets(masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
@@ -93,8 +97,8 @@ def semantic_targets(masks: Tensor, labels: Tensor, num_classes: int) -> Tensor:
         >>> semantic_targets(masks, torch.tensor([2, 0]), num_classes=3)
         tensor([[2, 0]])
     """
-    middle = PIXEL_STRIDE // 2
-    covered = masks[:, middle::PIXEL_STRIDE, middle::PIXEL_STRIDE].bool()
+    middle = P3_STRIDE // 2
+    covered = masks[:, middle::P3_STRIDE, middle::P3_STRIDE].bool()
     target = labels.new_full(covered.shape[1:], num_classes)
     # Largest first: the smaller ones paint over it; of equal ones the first paints last.
     areas = _counts(masks, dim=2).sum(dim=1)

@@ -116,6 +116,7 @@ def resize_matrix(
     *,
     inside: int,
     size: int,
+    mask_stride: int = MASK_STRIDE,
 ) -> Tensor:
     """The way of one axis from a map's cells to the pixels of the original image (section 3.5).
 
@@ -125,6 +126,7 @@ def resize_matrix(
         to_input: how the network input is reached from there.
         inside: pixels of the image inside the padding of the network input.
         size: s, pixels of the original image.
+        mask_stride: in pixels of the network input.
 
     Returns:
         (s, n) float64: row i holds the weights of pixel i.
@@ -136,7 +138,7 @@ def resize_matrix(
     maps = torch.eye(cells, dtype=torch.float64)
     if to_mask_stride is not None:
         maps = _enlarge_axis(maps, MASK_UPSAMPLE, to_mask_stride)
-    maps = _enlarge_axis(maps, MASK_STRIDE, to_input)[:, :inside]
+    maps = _enlarge_axis(maps, mask_stride, to_input)[:, :inside]
     return _linear(maps, size).T
 
 

@@ -44,7 +44,7 @@ class EmbedMaskATSSHead(CoupledHead, ATSSHead):
         """Predict every level.
 
         Args:
-            x: levels of the neck, each (N, C, h, w).
+            x: levels of the neck, each (N, C, h, w); a finer P2 is the pixel head's alone.
 
         Returns:
             For every level: class logits (N, num_classes, h, w), box deltas (N, 4, h, w),
@@ -52,7 +52,9 @@ class EmbedMaskATSSHead(CoupledHead, ATSSHead):
             proposal margins (N, D, h, w).
         """
         levels = range(len(self.scales))
-        outputs: tuple[list[Tensor], ...] = multi_apply(self.forward_single, x, self.scales, levels)
+        outputs: tuple[list[Tensor], ...] = multi_apply(
+            self.forward_single, x[-len(levels) :], self.scales, levels
+        )
         return outputs
 
     def forward_single(self, x: Tensor, scale: nn.Module, level: int) -> tuple[Tensor, ...]:

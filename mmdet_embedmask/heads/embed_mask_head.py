@@ -79,7 +79,7 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
         """Predict every level.
 
         Args:
-            x: levels of the neck, each (N, C, h, w).
+            x: levels of the neck, each (N, C, h, w); a finer P2 is the pixel head's alone.
 
         Returns:
             For every level: class logits (N, num_classes, h, w), box distances (N, 4, h, w) (in
@@ -88,7 +88,7 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
         """
         levels = range(len(self.strides))
         outputs: tuple[list[Tensor], ...] = multi_apply(
-            self.forward_single, x, self.scales, self.strides, levels
+            self.forward_single, x[-len(levels) :], self.scales, self.strides, levels
         )
         return outputs
 

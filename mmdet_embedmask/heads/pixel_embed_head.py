@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any, get_args
 
 import torch
+import torch.nn.functional as F  # noqa: N812
+from mmcv.cnn import ConvModule
 from mmdet.models.dense_heads.base_mask_head import BaseMaskHead
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
@@ -18,7 +20,7 @@ from torch import Tensor
 
 from ..functional.coupling import Upsample, coupled_probabilities
 from ..functional.dense_masks import MaskRecipe, crop_to_boxes
-from ..functional.geometry import PIXEL_STRIDE, cell_positions
+from ..functional.geometry import MASK_UPSAMPLE, P2_STRIDE, P3_STRIDE, cell_positions
 from ..functional.mask_loss import mask_losses
 from ..functional.mask_prediction import MaskFormat, predict_masks
 from ..functional.mask_targets import MaskTarget, mask_stride_targets
@@ -46,6 +48,10 @@ class PixelEmbedHead(BaseMaskHead):
         embed_dim: D with both parts of the embedding, the same as the proposal head's.
         embedding: 'both' parts, one part alone, or 'coord_conv', as the proposal head's.
         tower: 'plain' on P3, or 'fused' from P3 to P5.
+        stride: of the pixel embedding in pixels; masks are learned at half of it. 4 (ours): the
+            tower's output is up-sampled.
+        reads_p2: whether the neck begins with P2, which is then added to the up-sampled output
+            (ours).
         learnable_position_scale: False: u = (x, y) / 100 (fused).
         upsample: what is resized to the mask stride: 'probability' (paper) or 'embedding' (the
             released plain program).
@@ -78,6 +84,8 @@ class PixelEmbedHead(BaseMaskHead):
         embed_dim: int = 16,
         embedding: Embedding = "both",
         tower: Tower = "plain",
+        stride: int = P3_STRIDE,
+        reads_p2: bool = False,
         learnable_position_scale: bool = True,
         upsample: Upsample = "probability",
         upsample_mode: ResizeMode = "bilinear",
@@ -99,11 +107,23 @@ class PixelEmbedHead(BaseMaskHead):
         self.mask_target = check_option("mask_target", mask_target, get_args(MaskTarget))
         self.mask_loss_mean = check_option("mask_loss_mean", mask_loss_mean, get_args(MaskLossMean))
         check_option("tower", tower, get_args(Tower))
+        self.stride = check_option("stride", stride, (P3_STRIDE, P2_STRIDE))
+        self.reads_p2 = check_option("reads_p2", reads_p2, (False, True))
+        if reads_p2 and stride != P2_STRIDE:
+            raise ValueError(
+                f"reads_p2=True with stride={stride}: P2 serves a pixel embedding of its own "
+                f"stride, set stride={P2_STRIDE}"
+            )
         check_option("learnable_position_scale", learnable_position_scale, (True, False))
         # To train a head alone needs none; EmbedMask refuses to be built without.
         self.test_cfg: ConfigDict = test_cfg
         self.loss_mask = MODELS.build(loss_mask)
         self.tower = PIXEL_TOWERS[tower](in_channels, feat_channels, stacked_convs, norm_cfg)
+        self.refine_p2 = None
+        if reads_p2:
+            self.refine_p2 = ConvModule(
+                in_channels, self.tower.out_channels, 3, padding=1, norm_cfg=norm_cfg
+            )
         self.embedding_prediction = EmbeddingPrediction(
             self.tower.out_channels, embed_dim, embedding
         )
@@ -115,17 +135,26 @@ class PixelEmbedHead(BaseMaskHead):
     def forward(
         self, x: tuple[Tensor, ...], positive_infos: list[InstanceData] | None = None
     ) -> tuple[Tensor]:
-        """Embed every pixel of P3.
+        """Embed every pixel of P3, or of P2.
 
         Args:
-            x: levels of the neck, the finest first, each (N, C, h, w).
+            x: levels of the neck, the finest first, each (N, C, h, w); P2 where it is read.
             positive_infos: not used: pixels do not depend on proposals.
 
         Returns:
             One tensor: pixel embedding (N, D, h, w), positions added, float32.
         """
-        predicted = self.embedding_prediction(self.tower(x), PIXEL_STRIDE)
-        return (self.spatial_embedding(predicted, cell_positions(predicted, PIXEL_STRIDE)),)
+        feature: Tensor = self.tower(self._from_p3(x))
+        if self.stride != P3_STRIDE:
+            feature = F.interpolate(feature, scale_factor=P3_STRIDE // self.stride, mode="bilinear")
+        if self.refine_p2 is not None:
+            feature = feature + self.refine_p2(x[0])
+        predicted = self.embedding_prediction(feature, self.stride)
+        return (self.spatial_embedding(predicted, cell_positions(predicted, self.stride)),)
+
+    def _from_p3(self, x: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Levels of the neck without P2."""
+        return x[1:] if self.reads_p2 else x
 
     def loss(
         self,
@@ -144,7 +173,7 @@ class PixelEmbedHead(BaseMaskHead):
             See `loss_by_feat`.
         """
         losses: dict[str, Tensor] = super().loss(
-            x, batch_data_samples, positive_infos, finest_level=x[0]
+            x, batch_data_samples, positive_infos, p3=self._from_p3(x)[0]
         )
         return losses
 
@@ -156,7 +185,7 @@ class PixelEmbedHead(BaseMaskHead):
         positive_infos: list[InstanceData],
         batch_gt_instances_ignore: list[InstanceData] | None = None,
         *,
-        finest_level: Tensor,
+        p3: Tensor,
     ) -> dict[str, Tensor]:
         """Mask loss, averaged as ``mask_loss_mean`` says, and the semantic loss.
 
@@ -166,7 +195,7 @@ class PixelEmbedHead(BaseMaskHead):
             batch_img_metas: not used.
             positive_infos: see `CoupledHead.get_positive_infos`.
             batch_gt_instances_ignore: not used.
-            finest_level: (N, C, h, w) of the neck, for the semantic branch.
+            p3: (N, C, H / 8, W / 8) of the neck, for the semantic branch.
 
         Returns:
             ``loss_mask``; zero, with zero gradients, where no image has a proposal. With a semantic
@@ -178,7 +207,9 @@ class PixelEmbedHead(BaseMaskHead):
             mask_losses(
                 pixels,
                 *self.embedding_and_margin(proposals),
-                targets=mask_stride_targets(masks, self.mask_target).to(pixels.device),
+                targets=mask_stride_targets(masks, self.mask_target, self.mask_stride).to(
+                    pixels.device
+                ),
                 gt_inds=proposals.gt_inds,
                 upsample=self.upsample,
                 upsample_mode=self.upsample_mode,
@@ -194,7 +225,7 @@ class PixelEmbedHead(BaseMaskHead):
         result = dict(loss_mask=torch.stack(means).mean())
         if self.semantic_branch is not None:
             result["loss_semantic"] = self.semantic_branch.loss(
-                finest_level, batch_masks, [gt.labels for gt in batch_gt_instances]
+                p3, batch_masks, [gt.labels for gt in batch_gt_instances]
             )
         return result
 
@@ -258,7 +289,13 @@ class PixelEmbedHead(BaseMaskHead):
             upsample_mode=self.upsample_mode,
             resize=self.test_cfg.get("mask_resize", "bilinear"),
             crop_to_box=self.test_cfg.get("crop_to_box", False),
+            mask_stride=self.mask_stride,
         )
+
+    @property
+    def mask_stride(self) -> int:
+        """Stride at which masks are learned and predicted."""
+        return self.stride // MASK_UPSAMPLE
 
     @property
     def mask_format(self) -> MaskFormat:
@@ -283,7 +320,7 @@ class PixelEmbedHead(BaseMaskHead):
             upsample_mode=self.upsample_mode,
         )
         if self.mask_recipe.crop_to_box:
-            probability = crop_to_boxes(probability, results.bboxes)
+            probability = crop_to_boxes(probability, results.bboxes, self.mask_stride)
         return probability
 
     def embedding_and_margin(self, proposals: InstanceData) -> tuple[Tensor, Tensor]:

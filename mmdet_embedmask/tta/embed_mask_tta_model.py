@@ -111,4 +111,5 @@ def _view(image: InspectedImage) -> View:
         probability=image.probability,
         img_shape=(height, width),
         flip_direction=direction,
+        mask_stride=image.mask_stride,
     )

@@ -14,6 +14,7 @@ from mmcv.ops import batched_nms
 from mmdet.structures.bbox import bbox_flip, bbox_overlaps
 from torch import Tensor
 
+from ..functional.geometry import MASK_STRIDE
 from ..functional.resize import ResizeMode, maps_at_size
 
 FlipDirection = Literal["horizontal", "vertical", "diagonal"]
@@ -33,6 +34,7 @@ class View:
         probability: (n, h, w) at the mask stride of the padded network input.
         img_shape: (height, width) of the network input inside the padding.
         flip_direction: None: not flipped.
+        mask_stride: in pixels of the network input.
     """
 
     bboxes: Tensor
@@ -41,6 +43,7 @@ class View:
     probability: Tensor
     img_shape: tuple[int, int]
     flip_direction: FlipDirection | None
+    mask_stride: int = MASK_STRIDE
 
     def unflipped_bboxes(self, size: tuple[int, int]) -> Tensor:
         """Boxes (n, 4) in pixels of the original image of this (height, width)."""
@@ -54,7 +57,7 @@ class View:
     ) -> Tensor:
         """Probability (*size) of one detection over the original image."""
         maps = self.probability[index : index + 1]
-        probability = maps_at_size(maps, self.img_shape, size, resize)[0]
+        probability = maps_at_size(maps, self.img_shape, size, resize, stride=self.mask_stride)[0]
         dims = dict(horizontal=(1,), vertical=(0,), diagonal=(0, 1))
         return probability.flip(dims[self.flip_direction]) if self.flip_direction else probability
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..functional.coupling import mask_probability, squared_distance
-from ..functional.geometry import PIXEL_STRIDE
 from ..functional.resize import maps_at_size
 from ..inspection import InspectedImage
 from .colors import neighbor_colors
@@ -62,10 +61,14 @@ def coupling_maps(
     shape = inspected.meta["img_shape"][:2]
     chosen = inspected.select(inspected.scores.new_tensor(instances).long())
     aware, free = (
-        maps_at_size(part, shape, size, stride=PIXEL_STRIDE).cpu().numpy()
+        maps_at_size(part, shape, size, stride=inspected.stride).cpu().numpy()
         for part in part_probabilities(chosen)
     )
-    product = maps_at_size(chosen.probability, shape, size, chosen.mask_resize).cpu().numpy()
+    product = (
+        maps_at_size(chosen.probability, shape, size, chosen.mask_resize, stride=chosen.mask_stride)
+        .cpu()
+        .numpy()
+    )
     masks = chosen.masks(mask_thr, size).cpu().numpy()
     scale = np.array([size[1] / image.shape[1], size[0] / image.shape[0]] * 2)
     boxes = chosen.original_bboxes().cpu().numpy() * scale

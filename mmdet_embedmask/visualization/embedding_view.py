@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..functional.geometry import PIXEL_STRIDE
 from ..functional.resize import maps_at_size
 from ..inspection import InspectedImage
 from ..options import check_option
@@ -70,7 +69,7 @@ def embedding_view(
     )
     shape = inspected.meta["img_shape"][:2]
     maps = torch.from_numpy(pixel_colors).permute(2, 0, 1).float()
-    embedding = maps_at_size(maps, shape, size, stride=PIXEL_STRIDE).permute(1, 2, 0).numpy()
+    embedding = maps_at_size(maps, shape, size, stride=inspected.stride).permute(1, 2, 0).numpy()
     masks = inspected.masks(mask_thr, size).cpu().numpy()
     masked = picture.copy()
     overlay_masks(masked, masks, neighbor_colors(masks))

@@ -5,7 +5,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..functional.geometry import PIXEL_STRIDE
 from ..inspection import InspectedImage
 from .labels import FONT, FONT_SCALE
 from .style import HEADER_HEIGHT, PAPER, Image
@@ -19,7 +18,7 @@ KEY_WIDTH = 320
 
 def cells_inside(inspected: InspectedImage) -> Tensor:
     """The pixel embedding without the cells that are padding alone: (D, h', w')."""
-    height, width = (-(-side // PIXEL_STRIDE) for side in inspected.meta["img_shape"][:2])
+    height, width = (-(-side // inspected.stride) for side in inspected.meta["img_shape"][:2])
     return inspected.pixel_embedding[:, :height, :width]
 
 

@@ -73,7 +73,7 @@ def test_loss_is_the_mean_over_instances_then_images():
     pixels = torch.randn(3, 5, 16, 20)
     truth = [random_instances(count, SIZE, seed=count) for count in (4, 0, 2)]
     infos = [proposals([2, 0, 3]), proposals([]), proposals([1])]
-    loss = head.loss_by_feat(pixels, truth, [], infos, finest_level=P3)["loss_mask"]
+    loss = head.loss_by_feat(pixels, truth, [], infos, p3=P3)["loss_mask"]
     expected = 0.0
     for image, (instances, info) in enumerate(zip(truth, infos, strict=True)):
         if len(info) == 0:
@@ -89,9 +89,7 @@ def test_loss_is_the_mean_over_instances_then_images():
 def test_any_loss_on_logits_can_be_configured():
     head = build(loss_mask=dict(type="DiceLoss", use_sigmoid=True, loss_weight=1.0))
     truth = [random_instances(2, SIZE)]
-    loss = head.loss_by_feat(
-        torch.randn(1, 5, 16, 20), truth, [], [proposals([0, 1])], finest_level=P3
-    )
+    loss = head.loss_by_feat(torch.randn(1, 5, 16, 20), truth, [], [proposals([0, 1])], p3=P3)
     assert 0 < float(loss["loss_mask"]) < 1
 
 
@@ -213,7 +211,7 @@ def test_loss_as_the_mean_over_all_proposals():
     pixels = torch.randn(3, 5, 16, 20)
     truth = [random_instances(count, SIZE, seed=count) for count in (4, 0, 2)]
     infos = [proposals([2, 0, 3]), proposals([]), proposals([1])]
-    loss = head.loss_by_feat(pixels, truth, [], infos, finest_level=P3)["loss_mask"]
+    loss = head.loss_by_feat(pixels, truth, [], infos, p3=P3)["loss_mask"]
     parts = [single_loss(head, *image) for image in zip(pixels, truth, infos, strict=True)]
     torch.testing.assert_close(loss, torch.cat(parts).mean())
 
@@ -224,9 +222,7 @@ def test_the_target_option_reaches_the_loss():
     losses = {}
     for mask_target in ("bilinear", "point"):
         head = build(mask_target=mask_target)
-        losses[mask_target] = head.loss_by_feat(pixels, truth, [], infos, finest_level=P3)[
-            "loss_mask"
-        ]
+        losses[mask_target] = head.loss_by_feat(pixels, truth, [], infos, p3=P3)["loss_mask"]
         expected = 0.5 * single_loss(head, pixels[0], truth[0], infos[0]).mean()
         torch.testing.assert_close(losses[mask_target], expected)
     assert losses["bilinear"] != losses["point"]
@@ -241,7 +237,7 @@ def test_dice_of_the_paper_by_hand():
     pixels[0, 2] = 1.0
     info.proposal_embeddings = torch.zeros(1, 5)
     info.proposal_margins = torch.tensor([[1e-12, 1e-12, math.log(2), 1.0, 1.0]])
-    loss = head.loss_by_feat(pixels, truth, [], [info], finest_level=P3)["loss_mask"]
+    loss = head.loss_by_feat(pixels, truth, [], [info], p3=P3)["loss_mask"]
     targets = mask_stride_targets(torch.from_numpy(truth[0].masks.masks))
     t, n = int(targets.sum()), targets.numel()
     assert float(loss) == pytest.approx(1 - t / (0.25 * n + t + 1e-5), abs=1e-6)

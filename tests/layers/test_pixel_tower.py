@@ -11,7 +11,7 @@ def levels(sizes=((8, 12), (4, 6), (2, 3))):
     return tuple(torch.randn(2, 6, *size) for size in sizes)
 
 
-def test_plain_tower_reads_the_finest_level_alone():
+def test_plain_tower_reads_the_p3_alone():
     tower, x = PlainTower(6, 4, 2, GN), levels()
     assert torch.equal(tower(x), tower.convs(x[0]))
     assert torch.equal(tower(x), tower(x[:1]))
