@@ -7,7 +7,7 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from torch import Tensor
 
-from .options import check_heads_agree, check_test_cfg
+from .options import check_heads_agree, check_levels, check_test_cfg
 
 
 @MODELS.register_module()
@@ -30,7 +30,7 @@ class EmbedMask(SingleStageInstanceSegmentor):
         init_cfg: initialisation.
 
     Raises:
-        ValueError: if the heads do not fit each other or ``test_cfg`` has a wrong setting.
+        ValueError: if heads and neck do not fit each other or ``test_cfg`` has a wrong setting.
     """
 
     def __init__(
@@ -57,6 +57,11 @@ class EmbedMask(SingleStageInstanceSegmentor):
             init_cfg=init_cfg,
         )
         check_heads_agree(self.bbox_head, self.mask_head)
+        check_levels(
+            getattr(self.neck, "num_outs", None),
+            len(self.bbox_head.level_strides),
+            self.mask_head.reads_p2,
+        )
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: Any = None) -> tuple[Any, ...]:
         """Network outputs only (mode 'tensor'): no ground truth needed, unlike the parent's.

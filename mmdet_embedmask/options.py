@@ -155,6 +155,26 @@ def check_heads_agree(bbox_head: Any, mask_head: Any) -> None:
         )
 
 
+def check_levels(num_outs: int | None, num_strides: int, reads_p2: bool) -> None:
+    """Check that the neck begins with the level that the heads take it to begin with.
+
+    Args:
+        num_outs: levels of the neck; None if it does not say.
+        num_strides: levels of the proposal head.
+        reads_p2: of the pixel head.
+
+    Raises:
+        ValueError: if it has more or fewer levels.
+    """
+    expected = num_strides + reads_p2
+    if num_outs is not None and num_outs != expected:
+        raise ValueError(
+            f"neck.num_outs={num_outs}, but bbox_head has {num_strides} strides and "
+            f"mask_head.reads_p2={reads_p2}: set neck.num_outs={expected}"
+            + (", with start_level=0 for P2" if reads_p2 else "")
+        )
+
+
 def check_pad_divisor(pad_size_divisor: int | None) -> None:
     """Check that images are padded to whole cells of the pixel embedding.
 

@@ -183,6 +183,21 @@ class CoupledHead:
         """Stride of every level in pixels."""
         return [stride[0] for stride in self.prior_generator.strides]
 
+    def own_levels(self, x: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Levels of the neck that have the head's strides: all but a finer P2.
+
+        Raises:
+            ValueError: if there are not as many.
+        """
+        count = len(self.level_strides)
+        if len(x) not in (count, count + 1):
+            raise ValueError(
+                f"the neck has {len(x)} levels, but bbox_head has strides for {count}: set "
+                f"neck.num_outs={count}, or one more where the neck begins with P2 and "
+                "mask_head.reads_p2=True"
+            )
+        return x[-count:]
+
     def level_priors(self, levels: list[Tensor]) -> list[Tensor]:
         """Points (P, 2) or anchors (P, 4) of every level, like the maps in dtype and device."""
         priors: list[Tensor] = self.prior_generator.grid_priors(

@@ -53,7 +53,7 @@ class EmbedMaskATSSHead(CoupledHead, ATSSHead):
         """
         levels = range(len(self.scales))
         outputs: tuple[list[Tensor], ...] = multi_apply(
-            self.forward_single, x[-len(levels) :], self.scales, levels
+            self.forward_single, self.own_levels(x), self.scales, levels
         )
         return outputs
 

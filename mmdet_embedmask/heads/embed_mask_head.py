@@ -88,7 +88,7 @@ class EmbedMaskHead(CoupledHead, FCOSHead):
         """
         levels = range(len(self.strides))
         outputs: tuple[list[Tensor], ...] = multi_apply(
-            self.forward_single, x[-len(levels) :], self.scales, self.strides, levels
+            self.forward_single, self.own_levels(x), self.scales, self.strides, levels
         )
         return outputs
 

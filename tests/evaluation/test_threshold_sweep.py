@@ -72,6 +72,8 @@ def perfect_between(low, high, gt_masks, labels, meta):
         scores=torch.linspace(0.9, 0.5, k),
         labels=labels,
         mask_resize="bilinear",
+        stride=2,
+        mask_stride=1,
         inclusive_boxes=False,
         spatial_aware_dim=2,
         meta=meta,
@@ -92,8 +94,6 @@ def test_every_threshold_gets_its_own_ap(tmp_path, monkeypatch):
         return [perfect_between(0.4, 0.6, truth.masks.masks, truth.labels, meta)]
 
     monkeypatch.setattr(threshold_sweep, "inspect_batch", inspect)
-    # The probability maps are already at full size.
-    monkeypatch.setattr("mmdet_embedmask.functional.resize.MASK_STRIDE", 1)
     thresholds = [0.3, 0.5, 0.7]
     # Settings of the evaluator that are for other evaluations do not get in the way.
     others = dict(metric_items=["mAP"], prefix="x", format_only=True)

@@ -29,6 +29,7 @@ SETTINGS = {
     "clip after": dict(test_cfg=dict(clip_boxes="after_nms", min_bbox_size=-1)),
     "inclusive": dict(test_cfg=dict(inclusive_boxes=True)),
     "fixed margin": dict(bbox_head=dict(learnable_margin=False)),
+    "stride 4": dict(mask_head=dict(stride=4)),
     "level": dict(bbox_head=dict(coupling_unit="level")),
     "box": dict(bbox_head=dict(coupling_unit="box")),
     "box, fixed, clip after": dict(
@@ -58,7 +59,8 @@ def check(model, image):
 def test_the_function_is_the_models_prediction(setting, size):
     model, _ = tiny_detector(**SETTINGS[setting])
     found = check(model, noise(*size))
-    cells = tuple(-(-side // 32) * 8 for side in size)
+    stride = model.mask_head.mask_stride
+    cells = tuple(-(-side // 32) * 32 // stride for side in size)
     assert found.probabilities.shape[1:] == cells
     assert found.bboxes[:, 0::2].max() <= size[1] and found.bboxes[:, 1::2].max() <= size[0]
 

@@ -40,13 +40,14 @@ def float64_probability(pixels, proposals, margins, boxes, *, img_shape, size, r
         maps = twice(maps, recipe.upsample_mode)
     if recipe.crop_to_box:
         # Columns int(x1 / 4) - 2 up to, not including, int(x2 / 4) + 2; rows likewise.
+        stride = recipe.mask_stride
         for cells, (x1, y1, x2, y2) in zip(maps, boxes.tolist(), strict=True):
             kept = torch.zeros_like(cells)
-            rows = slice(max(int(y1 / 4) - 2, 0), max(int(y2 / 4) + 2, 0))
-            columns = slice(max(int(x1 / 4) - 2, 0), max(int(x2 / 4) + 2, 0))
+            rows = slice(max(int(y1 / stride) - 2, 0), max(int(y2 / stride) + 2, 0))
+            columns = slice(max(int(x1 / stride) - 2, 0), max(int(x2 / stride) + 2, 0))
             kept[rows, columns] = cells[rows, columns]
             cells.copy_(kept)
-    return maps_at_size(maps, img_shape, size, recipe.resize)
+    return maps_at_size(maps, img_shape, size, recipe.resize, stride=recipe.mask_stride)
 
 
 def decode(codes, size):
@@ -63,9 +64,10 @@ def check_case(seed, max_instances, max_side):
         return int(torch.randint(low, high + 1, (), generator=generator))
 
     k, h, w = draw(0, max_instances), 4 * draw(1, 6), 4 * draw(1, 6)
-    img_shape = draw(1, 8 * h), draw(1, 8 * w)
-    size = draw(1, max_side), draw(1, max_side)
     recipe = RECIPES[seed % len(RECIPES)]
+    stride = 2 * recipe.mask_stride
+    img_shape = draw(1, stride * h), draw(1, stride * w)
+    size = draw(1, max_side), draw(1, max_side)
     inputs = scene(k, h, w, generator)
     how = dict(img_shape=img_shape, size=size, recipe=recipe)
     masks = predict_masks(*inputs, **how)
@@ -94,7 +96,8 @@ def test_masks_of_1200_images_with_up_to_300_instances_equal_the_dense_definitio
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_dense_masks_of_the_benchmark_are_the_same(recipe):
     inputs = scene(9, 16, 24, torch.Generator().manual_seed(3))
-    how = dict(img_shape=(120, 185), size=(97, 301), recipe=recipe)
+    inside = (120, 185) if recipe.mask_stride == 4 else (60, 93)
+    how = dict(img_shape=inside, size=(97, 301), recipe=recipe)
     dense = dense_masks(*inputs, **how)
     assert 0 < dense.sum() < dense.numel()
     assert (predict_masks(*inputs, **how) != dense).sum() <= 1  # a probability at the threshold

@@ -92,7 +92,7 @@ def test_detections_are_those_of_the_cpu(gpu, system, mask_format):
     for one, other in zip(found, expected, strict=True):
         a, b = one.pred_instances, other.pred_instances
         gaps = b.scores[:-1] - b.scores[1:]
-        assert len(b) == 10 and gaps.min() > SCORE_GAP, gaps
+        assert len(b) > 8 and gaps.min() > SCORE_GAP, gaps
         assert a.bboxes.is_cuda
         check_detections(a, b)
         check_masks(bitmaps(a.masks), bitmaps(b.masks))

@@ -35,6 +35,8 @@ def inspected_image(free=2, aware=2, pixels=None, margin=1.0):
         scores=torch.tensor([0.9, 0.8]),
         labels=torch.tensor([0, 1]),
         mask_resize="bilinear",
+        stride=8,
+        mask_stride=4,
         inclusive_boxes=False,
         spatial_aware_dim=aware,
         meta=dict(

@@ -23,6 +23,8 @@ RECIPES = [
     MaskRecipe(0.5, "embedding", crop_to_box=True),
     MaskRecipe(0.5, "embedding", "aligned", "aligned"),
     MaskRecipe(0.3, "probability", "aligned", crop_to_box=True),
+    MaskRecipe(0.5, mask_stride=2),
+    MaskRecipe(0.5, "probability", "aligned", "aligned", crop_to_box=True, mask_stride=2),
 ]
 
 

@@ -143,18 +143,43 @@ def build_atss(**bbox_head: Any) -> nn.Module:
     return model
 
 
+def fine_cfg(reads_p2: bool, mask_head: dict | None = None, **parts: dict) -> ConfigDict:
+    """With a pixel embedding at stride 4."""
+    cfg = model_cfg(mask_head=dict(stride=4, reads_p2=reads_p2) | (mask_head or {}), **parts)
+    if reads_p2:
+        cfg.neck.update(start_level=0, num_outs=6)
+    return cfg
+
+
+def build_fine(reads_p2: bool, **parts: dict) -> nn.Module:
+    model = MODELS.build(fine_cfg(reads_p2, **parts))
+    model.init_weights()
+    return model
+
+
 def build_system(name: str) -> nn.Module:
     """The systems of the paper's tables, and the coupling on another detector."""
     if name == "fused":
         return build_model(bbox_head=FUSED_BBOX_HEAD, mask_head=FUSED_MASK_HEAD)
     if name == "atss":
         return build_atss()
+    if name in ("stride 4", "P2"):
+        return build_fine(reads_p2=name == "P2")
     if name == "fixed margin":
         return build_model(bbox_head=dict(learnable_margin=False))
     return build_model(bbox_head=dict(embedding=name), mask_head=dict(embedding=name))
 
 
-SYSTEMS = ("fused", "atss", "fixed margin", "spatial_aware", "spatial_free", "coord_conv")
+SYSTEMS = (
+    "fused",
+    "atss",
+    "stride 4",
+    "P2",
+    "fixed margin",
+    "spatial_aware",
+    "spatial_free",
+    "coord_conv",
+)
 
 
 def feature_levels(num_images: int = 2, size: tuple[int, int] = (128, 160)) -> tuple[Tensor, ...]:
