@@ -3,12 +3,15 @@ r"""Train several detectors by the same budget with several seeds: one table of 
 python tools/accuracy_benchmark.py CONFIG [CONFIG ...] --work-dir DIR --seeds 0 1 2 \
     --train TRAIN.json TRAIN_IMAGES --val VAL.json VAL_IMAGES --iterations 400 --batch-size 2
 
+With --seconds in place of --iterations every detector trains as long by the clock: their first
+iterations are timed in turns, and each gets as many as it gets through in that time.
 Runs that are finished in DIR are not repeated, so an interrupted command goes on where it stopped.
 Several machines can share DIR with other seeds each; afterwards --table-only with all seeds makes
 the table of them all.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +22,11 @@ from tqdm import tqdm
 import mmdet_embedmask  # noqa: F401  says what is missing before anything else does
 from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.accuracy import (
+    ITERATIONS,
     CocoSplit,
     accuracy_table,
     check_equal_budgets,
+    iterations_for,
     read_result,
     set_iterations,
     use_data_set,
@@ -47,7 +52,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
             metavar=("JSON", "IMAGES"),
             help="COCO annotations and image folder (the configs' own data)",
         )
-    parser.add_argument("--iterations", type=int, help="of every run (the configs' own)")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--iterations", type=int, help="of every run (the configs' own)")
+    budget.add_argument(
+        "--seconds",
+        type=float,
+        help="of every run: each detector gets as many iterations as it is measured to get through",
+    )
     parser.add_argument("--batch-size", type=int, help="images an iteration (the configs' own)")
     parser.add_argument("--table-only", action="store_true", help="train nothing")
     cli.add_cfg_options(parser, "key=value ..., for every run")
@@ -68,6 +79,8 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         if not images.is_dir():
             parser.error(f"{images} is not a folder")
     cli.check_counts(parser, args, dict(iterations=1, batch_size=1))
+    if args.seconds is not None and args.seconds <= 0:
+        parser.error(f"--seconds {args.seconds:g} must be greater than zero")
 
 
 def read_configs(args: argparse.Namespace) -> dict[str, Config]:
@@ -83,8 +96,28 @@ def read_configs(args: argparse.Namespace) -> dict[str, Config]:
             use_data_set(config, CocoSplit(*args.train), CocoSplit(*args.val))
         config.merge_from_dict(args.cfg_options or {})
         configs[path.stem] = config
-    check_equal_budgets(configs)
+    check_equal_budgets(configs, by_the_clock=args.seconds is not None)
+    if args.seconds:
+        for name, iterations in measured_iterations(configs, args).items():
+            set_iterations(configs[name], iterations)
     return configs
+
+
+def measured_iterations(configs: dict[str, Config], args: argparse.Namespace) -> dict[str, int]:
+    """Iterations of every config for --seconds, measured once for a --work-dir.
+
+    Raises:
+        ValueError: if they were measured there for other detectors or another time.
+    """
+    path = args.work_dir / "iterations.json"
+    asked = dict(seconds=args.seconds, detectors=list(configs))
+    if not path.exists():
+        write_json(path, asked | dict(iterations=iterations_for(configs, args.seconds)))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    iterations: dict[str, int] = content.pop("iterations")
+    if content != asked:
+        raise ValueError(f"{path} was measured for {content}, not {asked}: take another --work-dir")
+    return iterations
 
 
 def train_detector(config: Config, work_dir: Path) -> dict[str, float]:
@@ -92,7 +125,10 @@ def train_detector(config: Config, work_dir: Path) -> dict[str, float]:
     path = work_dir / "config.py"
     write_bytes(path, config.pretty_text.encode())
     command = [sys.executable, str(_TOOLS / "train.py"), str(path), "--work-dir", str(work_dir)]
-    return read_result(work_dir, run_training(command, work_dir))
+    result = read_result(work_dir, run_training(command, work_dir))
+    if "max_iters" in config.train_cfg:
+        result[ITERATIONS] = config.train_cfg.max_iters
+    return result
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,15 +1,26 @@
 """Accuracy of several detectors at the same training budget on one data set."""
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+import torch
+from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.runner import Runner
 
+from ..loading import quiet_logger
 from ..tables import markdown_table
+from .clocks import clock_for, milliseconds
 from .training_runs import (
     BOX_AP,
     MASK_AP,
@@ -18,8 +29,12 @@ from .training_runs import (
     mean_and_spread,
     seconds_per_iteration,
 )
+from .turns import take_turns
 
-SECONDS, MEMORY = "seconds_per_iteration", "peak_memory_bytes"
+ITERATIONS, SECONDS, MEMORY = "iterations", "seconds_per_iteration", "peak_memory_bytes"
+
+TIMED_STEPS = 20
+"""Iterations of each detector of which `iterations_for` takes the median."""
 
 
 @dataclass(frozen=True)
@@ -97,22 +112,84 @@ def set_iterations(config: Config, iterations: int) -> None:
             scheduler.milestones = [ceil(stretch * step) for step in scheduler.milestones]
 
 
-def training_budget(config: Config) -> dict[str, Any]:
+def iterations_for(
+    configs: dict[str, Config], seconds: float, *, runs: int = TIMED_STEPS, warmup: int = 3
+) -> dict[str, int]:
+    """Iterations that each config gets through in the same time on this machine.
+
+    The first iterations of all are timed, data loading in, in turns and one at a time.
+
+    Args:
+        configs: by name.
+        seconds: of training.
+        runs: timed iterations of each.
+        warmup: iterations of each before those.
+
+    Raises:
+        ValueError: if a config does not get through one iteration in that time.
+    """
+    clock = clock_for(torch.device(get_device()))
+    steps = {name: partial(milliseconds, FirstSteps(c).step, clock) for name, c in configs.items()}
+    times = take_turns(steps, runs, warmup)
+    iterations = {name: int(1000 * seconds / median(times[name])) for name in configs}
+    for name, number in iterations.items():
+        if number < 1:
+            raise ValueError(
+                f"{name} takes {median(times[name]) / 1000:.2f} s an iteration: "
+                f"--seconds {seconds:g} is not enough for one"
+            )
+    return iterations
+
+
+class FirstSteps:
+    """The first training steps of a config, on its own data.
+
+    Args:
+        config: of a detector.
+    """
+
+    def __init__(self, config: Config) -> None:
+        torch.manual_seed(0)
+        with quiet_logger(logging.ERROR):
+            self.loader = Runner.build_dataloader(config.train_dataloader.copy(), seed=0)
+            self.model: BaseModel = MODELS.build(config.model)
+            self.model.init_weights()
+            self.model.to(get_device()).train()
+            self.optimizer: OptimWrapper = build_optim_wrapper(
+                self.model, config.optim_wrapper.copy()
+            )
+        self.batches = iter(self.loader)
+
+    def step(self) -> None:
+        """One iteration, its batch read from the data set."""
+        try:
+            batch = next(self.batches)
+        except StopIteration:
+            self.batches = iter(self.loader)
+            batch = next(self.batches)
+        self.model.train_step(batch, self.optimizer)
+
+
+def training_budget(config: Config, by_the_clock: bool) -> dict[str, Any]:
     """What must be equal for the accuracies of two configs to be comparable."""
-    return dict(
-        train_cfg=config.train_cfg.to_dict(),
+    budget = dict(
         batch_size=config.train_dataloader.batch_size,
         annotations=config.train_dataloader.dataset.ann_file,
     )
+    return budget if by_the_clock else dict(train_cfg=config.train_cfg.to_dict()) | budget
 
 
-def check_equal_budgets(configs: dict[str, Config]) -> None:
+def check_equal_budgets(configs: dict[str, Config], by_the_clock: bool = False) -> None:
     """Check that all configs train as long on the same data.
+
+    Args:
+        configs: by name.
+        by_the_clock: iterations may differ, as each gets its own for the same time.
 
     Raises:
         ValueError: naming two that do not.
     """
-    budgets = {name: training_budget(config) for name, config in configs.items()}
+    budgets = {name: training_budget(config, by_the_clock) for name, config in configs.items()}
     (first, budget), *others = budgets.items()
     for name, other in others:
         if other != budget:
@@ -146,10 +223,17 @@ def accuracy_table(results: dict[str, Sequence[dict[str, float]]]) -> str:
     """Markdown table: mean and, of several seeds, lowest to highest.
 
     Args:
-        results: of each detector one `read_result` a seed.
+        results: of each detector one `read_result` a seed, and its ITERATIONS.
     """
-    header = ["detector", "runs", "box AP", "mask AP", "s / iteration", "peak memory (GB)"]
-    columns = ((BOX_AP, 100, 1), (MASK_AP, 100, 1), (SECONDS, 1, 2), (MEMORY, 1e-9, 2))
+    header = ["detector", "runs", "box AP", "mask AP", "iterations", "s / iteration"]
+    header += ["peak memory (GB)"]
+    columns = (
+        (BOX_AP, 100, 1),
+        (MASK_AP, 100, 1),
+        (ITERATIONS, 1, 0),
+        (SECONDS, 1, 2),
+        (MEMORY, 1e-9, 2),
+    )
     rows = []
     for name, runs in results.items():
         cells = [

@@ -1,13 +1,17 @@
 import json
 
 import pytest
+import torch
 from mmengine.config import Config
-from runs import CONFIGS
+from runs import CONFIGS, make_shapes, shapes_config
 
+from mmdet_embedmask.benchmark import accuracy
 from mmdet_embedmask.benchmark.accuracy import (
     CocoSplit,
+    FirstSteps,
     accuracy_table,
     check_equal_budgets,
+    iterations_for,
     read_result,
     set_iterations,
     use_data_set,
@@ -94,11 +98,51 @@ def test_a_result_has_accuracy_time_and_memory(tmp_path):
 
 
 def test_the_table_tells_mean_and_spread_in_each_columns_unit():
-    run = {"seconds_per_iteration": 0.25, "peak_memory_bytes": 2 * 10**9, "coco/segm_mAP": 0.6}
+    run = {
+        "iterations": 40,
+        "seconds_per_iteration": 0.25,
+        "peak_memory_bytes": 2 * 10**9,
+        "coco/segm_mAP": 0.6,
+    }
     results = dict(ours=[run | {"coco/bbox_mAP": b} for b in (0.4, 0.5)], solo=[run], other=[])
     lines = accuracy_table(results).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    same = ["0.25 (0.25 to 0.25)", "2.00 (2.00 to 2.00)"]
+    same = ["40 (40 to 40)", "0.25 (0.25 to 0.25)", "2.00 (2.00 to 2.00)"]
     assert cells[2] == ["ours", "2", "45.0 (40.0 to 50.0)", "60.0 (60.0 to 60.0)", *same]
-    assert cells[3] == ["solo", "1", "none", "60.0", "0.25", "2.00"]
-    assert cells[4] == ["other", "0", "none", "none", "none", "none"]
+    assert cells[3] == ["solo", "1", "none", "60.0", "40", "0.25", "2.00"]
+    assert cells[4] == ["other", "0", "none", "none", "none", "none", "none"]
+
+
+def test_the_same_seconds_give_a_slower_detector_fewer_iterations(monkeypatch):
+    taken = dict(fast=[0.25, 0.5, 0.4, 9.0], slow=[1.0, 2.0, 1.9, 9.0])
+    order = []
+
+    class Steps:
+        def __init__(self, config):
+            self.step = config
+
+    def timed(step, clock):
+        order.append(step)
+        return 1000 * taken[step][order.count(step) - 1]
+
+    monkeypatch.setattr(accuracy, "FirstSteps", Steps)
+    monkeypatch.setattr(accuracy, "milliseconds", timed)
+    names = dict(fast="fast", slow="slow")
+    # The first of each is a warm-up; the medians of the others are 0.5 and 2.0 seconds.
+    assert iterations_for(names, 60, runs=3, warmup=1) == dict(fast=120, slow=30)
+    assert order == ["fast", "slow"] * 4
+    order.clear()
+    with pytest.raises(ValueError, match=r"slow takes 2.00 s an iteration: --seconds 1 is not"):
+        iterations_for(names, 1, runs=3, warmup=1)
+
+
+def test_first_steps_learn_from_the_configs_own_data(tmp_path):
+    root = make_shapes(tmp_path / "shapes", 3, size=64)
+    config = shapes_config(root, tmp_path, max_iters=1)
+    config.train_dataloader.batch_size = 2
+    steps = FirstSteps(config)
+    before = steps.model.bbox_head.conv_cls.bias.clone()
+    for _ in range(3):  # more than one way through the three images
+        steps.step()
+    assert not torch.equal(steps.model.bbox_head.conv_cls.bias, before)
+    assert iterations_for(dict(one=config), 1000, runs=1, warmup=0)["one"] > 10

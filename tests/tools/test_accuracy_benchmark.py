@@ -92,6 +92,31 @@ def test_every_detector_and_seed_is_trained_once_on_the_data(tool, trained, tmp_
         tool.main([*command, "--seeds", "0"])
 
 
+def test_by_the_clock_every_detector_has_its_own_iterations(
+    tool, trained, tmp_path, capsys, monkeypatch
+):
+    ours = small_config(tmp_path / "ours.py", "EmbedMask")
+    peer = small_config(tmp_path / "peer.py", "CondInst")
+    asked = []
+
+    def measured(configs, seconds):
+        asked.append((list(configs), seconds))
+        return dict(ours=90, peer=30)
+
+    monkeypatch.setattr(tool, "iterations_for", measured)
+    command = [ours, peer, "--work-dir", str(tmp_path / "runs"), "--seeds"]
+    tool.main([*command, "0", "--seconds", "45"])
+    budgets = [(c.model.type, c.train_cfg.max_iters, c.param_scheduler[0].end) for c in trained]
+    assert budgets == [("EmbedMask", 90, 90), ("CondInst", 30, 30)]
+    assert "| 90 " in capsys.readouterr().out
+    # More seeds train for the iterations that were measured before.
+    tool.main([*command, "0", "1", "--seconds", "45"])
+    assert asked == [(["ours", "peer"], 45.0)]
+    assert [c.train_cfg.max_iters for c in trained[2:]] == [90, 30]
+    with pytest.raises(SystemExit, match="was measured for .*45.*take another --work-dir"):
+        tool.main([*command, "0", "--seconds", "46"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -101,6 +126,8 @@ def test_every_detector_and_seed_is_trained_once_on_the_data(tool, trained, tmp_
         ([OURS, "--train", "no.json", ".", "--val", OURS, "."], "no.json is not a file"),
         ([OURS, "--train", OURS, ".", "--val", OURS, "none"], "none is not a folder"),
         ([OURS, "--iterations", "0"], "--iterations 0 must be at least 1"),
+        ([OURS, "--seconds", "0"], "--seconds 0 must be greater than zero"),
+        ([OURS, "--seconds", "9", "--iterations", "9"], "not allowed with argument"),
         ([OURS, "--batch-size", "-1"], "--batch-size -1 must be at least 1"),
         (
             [OURS, str(CONFIGS / "embedmask_r50_fpn_1x_coco.py")],
