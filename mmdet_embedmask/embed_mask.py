@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from mmdet.models.detectors.single_stage_instance_seg import SingleStageInstanceSegmentor
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
@@ -19,7 +20,7 @@ class EmbedMask(SingleStageInstanceSegmentor):
 
     Args:
         backbone: config of the backbone.
-        neck: config of the neck; its finest level has the pixel head's stride.
+        neck: config of the neck, from P3 on, or from P2 on where the pixel head reads it.
         bbox_head: config of an EmbedMaskHead or an EmbedMaskATSSHead.
         mask_head: config of a PixelEmbedHead.
         train_cfg: passed on to the heads; ATSS needs it, FCOS does not.
@@ -30,7 +31,7 @@ class EmbedMask(SingleStageInstanceSegmentor):
         init_cfg: initialisation.
 
     Raises:
-        ValueError: if heads and neck do not fit each other or ``test_cfg`` has a wrong setting.
+        ValueError: if the heads do not fit each other or ``test_cfg`` has a wrong setting.
     """
 
     def __init__(
@@ -57,11 +58,27 @@ class EmbedMask(SingleStageInstanceSegmentor):
             init_cfg=init_cfg,
         )
         check_heads_agree(self.bbox_head, self.mask_head)
-        check_levels(
-            getattr(self.neck, "num_outs", None),
-            len(self.bbox_head.level_strides),
-            self.mask_head.reads_p2,
-        )
+
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
+        """Levels of the neck, as the heads read them.
+
+        Args:
+            batch_inputs: (N, 3, H, W).
+
+        Raises:
+            ValueError: if the neck begins with another level than the heads take it to.
+        """
+        x: tuple[Tensor, ...] = super().extract_feat(batch_inputs)
+        # Sizes are symbols there, and what is exported has run before.
+        if not torch.compiler.is_compiling():
+            height, width = batch_inputs.shape[2:]
+            check_levels(
+                [(level.shape[2], level.shape[3]) for level in x],
+                (height, width),
+                len(self.bbox_head.level_strides),
+                self.mask_head.reads_p2,
+            )
+        return x
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: Any = None) -> tuple[Any, ...]:
         """Network outputs only (mode 'tensor'): no ground truth needed, unlike the parent's.

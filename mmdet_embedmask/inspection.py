@@ -17,7 +17,7 @@ from .heads.detections import exclusive_boxes
 class InspectedImage:
     """One image's detections, and what their masks are made of.
 
-    K detections of D embedding channels; (h, w) is the size of P3 of the padded network input.
+    K detections of D embedding channels; (h, w) is the size of the pixel embedding.
 
     Args:
         pixel_embedding: (D, h, w), position added.

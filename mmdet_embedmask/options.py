@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar, get_args
 
-from .functional.geometry import P3_STRIDE, SPATIAL_AWARE_DIM
+from .functional.geometry import P2_STRIDE, P3_STRIDE, SPATIAL_AWARE_DIM
 from .functional.mask_prediction import MaskFormat
 from .functional.resize import ResizeMode
 
@@ -155,23 +155,32 @@ def check_heads_agree(bbox_head: Any, mask_head: Any) -> None:
         )
 
 
-def check_levels(num_outs: int | None, num_strides: int, reads_p2: bool) -> None:
+def check_levels(
+    sizes: Sequence[tuple[int, int]],
+    input_size: tuple[int, int],
+    num_strides: int,
+    reads_p2: bool,
+) -> None:
     """Check that the neck begins with the level that the heads take it to begin with.
 
     Args:
-        num_outs: levels of the neck; None if it does not say.
+        sizes: (height, width) of the neck's levels.
+        input_size: (height, width) of the network input.
         num_strides: levels of the proposal head.
         reads_p2: of the pixel head.
 
     Raises:
-        ValueError: if it has more or fewer levels.
+        ValueError: if it begins with another, or has more levels or fewer.
     """
-    expected = num_strides + reads_p2
-    if num_outs is not None and num_outs != expected:
+    stride, levels = (P2_STRIDE, num_strides + 1) if reads_p2 else (P3_STRIDE, num_strides)
+    expected = tuple(-(-side // stride) for side in input_size)
+    if len(sizes) != levels or tuple(sizes[0]) != expected:
         raise ValueError(
-            f"neck.num_outs={num_outs}, but bbox_head has {num_strides} strides and "
-            f"mask_head.reads_p2={reads_p2}: set neck.num_outs={expected}"
-            + (", with start_level=0 for P2" if reads_p2 else "")
+            f"the neck has {len(sizes)} levels, the first of {sizes[0][0]} x {sizes[0][1]} cells, "
+            f"but with mask_head.reads_p2={reads_p2} and {num_strides} strides of bbox_head it "
+            f"must have {levels}, the first of stride {stride} ({expected[0]} x {expected[1]} "
+            f"cells): set neck.num_outs={levels}, and neck.start_level (of a ResNet's four levels "
+            f"{0 if reads_p2 else 1})"
         )
 
 
@@ -187,8 +196,8 @@ def check_pad_divisor(pad_size_divisor: int | None) -> None:
     if pad_size_divisor is not None and pad_size_divisor % P3_STRIDE:
         raise ValueError(
             f"data_preprocessor.pad_size_divisor={pad_size_divisor} is not a multiple of "
-            f"{P3_STRIDE}, the stride of the pixel embedding, so that masks and embeddings "
-            "would not meet: set data_preprocessor.pad_size_divisor=32"
+            f"{P3_STRIDE}, the stride of P3, so that masks and embeddings would not "
+            "meet: set data_preprocessor.pad_size_divisor=32"
         )
 
 

@@ -78,11 +78,12 @@ def test_before_training_every_mask_is_a_disc_of_three_strides_of_its_level(dete
 
 
 @detectors
-def test_proposals_that_learn_have_the_frames_that_they_will_be_predicted_with(detector):
+@pytest.mark.parametrize("unit", UNITS)
+def test_proposals_that_learn_have_the_frames_that_they_will_be_predicted_with(detector, unit):
     frames = {}
     for training in (True, False):
         torch.manual_seed(0)
-        model = untrained(detector, coupling_unit="box", mask_proposals="all")
+        model = untrained(detector, coupling_unit=unit, mask_proposals="all")
         model.bbox_head.test_cfg.update(nms_pre=10_000, max_per_img=10_000)
         model.bbox_head.test_cfg.nms.iou_threshold = 1.0
         data = model.data_preprocessor(data_batch([2]), training=training)

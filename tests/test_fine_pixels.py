@@ -10,7 +10,6 @@ from tiny import (
     build_fine,
     build_model,
     data_batch,
-    fine_cfg,
     model_cfg,
     total_loss,
     views_of,
@@ -88,7 +87,7 @@ def test_masks_are_the_definition_s_with_cells_of_two_pixels(reads_p2):
 
 
 @ways
-def test_a_flipped_view_of_the_flipped_image_gives_the_image_s_masks(reads_p2):
+def test_one_view_and_a_view_of_the_flipped_image_give_the_image_s_masks(reads_p2):
     model = build_fine(reads_p2).eval()
     tta = EmbedMaskTTAModel(model, dict(nms=dict(type="nms", iou_threshold=0.6), max_per_img=10))
     with torch.no_grad():
@@ -96,6 +95,34 @@ def test_a_flipped_view_of_the_flipped_image_gives_the_image_s_masks(reads_p2):
         (merged,) = tta.test_step(views_of(data_batch([1]), None))
     a, b = plain.pred_instances, merged.pred_instances
     assert len(a) == len(b) > 3 and (a.masks != b.masks).float().mean() < 1e-5
+    # Of the image flipped beforehand, and told to be a flip: the same pixels, in the end mirrored.
+    told = views_of(data_batch([1]), "horizontal")
+    told["inputs"] = [[image.flip(2) for image in told["inputs"][0]]]
+    with torch.no_grad():
+        (mirrored,) = tta.test_step(told)
+    flipped = mirrored.pred_instances.masks.flip(2)
+    assert flipped.shape == a.masks.shape and (flipped != a.masks).float().mean() < 1e-5
+
+
+@ways
+def test_masks_that_are_cropped_end_two_cells_of_two_pixels_outside_their_box(reads_p2):
+    model = build_fine(reads_p2, test_cfg=dict(mask_thr=0.01, crop_to_box=True)).eval()
+    (image,) = inspect_batch(model, data_batch([1]))
+    columns = torch.arange(80)
+    for box, probability in zip(image.bboxes, image.probability, strict=True):
+        left, right = int(box[0] / 2) - 2, int(box[2] / 2) + 2
+        outside = (columns < left) | (columns >= right)
+        assert not probability[:, outside].any() and probability[:, ~outside].any()
+
+
+def test_coordinates_of_coord_conv_have_the_stride_of_the_pixels():
+    parts = dict(bbox_head=dict(embedding="coord_conv"), mask_head=dict(embedding="coord_conv"))
+    model = build_fine(False, **parts).eval()
+    features = model.extract_feat(torch.rand(1, 3, 64, 96))
+    head = model.mask_head
+    tower = F.interpolate(head.tower(features), scale_factor=2, mode="bilinear")
+    (pixels,) = head(features)
+    assert torch.equal(pixels, head.embedding_prediction(tower, 4))
 
 
 def test_the_fused_system_reads_p2_beside_p3_to_p5_and_learns_classes_on_p3():
@@ -116,10 +143,6 @@ def test_weights_of_stride_8_load_into_the_finer_head():
     [
         (dict(stride=16), "stride=16 is unknown: choose one of \\(8, 4\\)"),
         (dict(reads_p2=True), "reads_p2=True with stride=8"),
-        (
-            dict(stride=4, reads_p2=True),
-            "neck.num_outs=5, but .* start_level=0",
-        ),
     ],
 )
 def test_what_does_not_fit_is_refused(options, message):
@@ -127,11 +150,35 @@ def test_what_does_not_fit_is_refused(options, message):
         MODELS.build(model_cfg(mask_head=options))
 
 
-def test_a_neck_that_begins_with_p2_for_nobody_is_refused():
-    cfg = fine_cfg(reads_p2=True)
-    cfg.mask_head.reads_p2 = False
-    with pytest.raises(ValueError, match="set neck.num_outs=5"):
-        MODELS.build(cfg)
-    head = build_model().bbox_head
-    with pytest.raises(ValueError, match="the neck has 3 levels, but bbox_head has strides for 5"):
-        head(tuple(torch.rand(1, 16, 8, 8) for _ in range(3)))
+@pytest.mark.parametrize(
+    "neck, mask_head",
+    [
+        (dict(start_level=0, num_outs=5), dict()),
+        (dict(start_level=0, num_outs=6), dict()),
+        (dict(start_level=0, num_outs=6), dict(stride=4)),
+        (dict(start_level=1, num_outs=6), dict(stride=4, reads_p2=True)),
+        (dict(start_level=1, num_outs=5), dict(stride=4, reads_p2=True)),
+        (dict(start_level=1, num_outs=4), dict()),
+    ],
+)
+def test_a_neck_that_begins_or_ends_elsewhere_is_refused(neck, mask_head):
+    cfg = model_cfg(mask_head=mask_head)
+    cfg.neck.update(neck)
+    model = MODELS.build(cfg).eval()
+    p2 = mask_head.get("reads_p2", False)
+    message = (
+        f"reads_p2={p2} and 5 strides of bbox_head it must have {5 + p2}, the first of stride "
+        f"{4 if p2 else 8} .*: set neck.num_outs={5 + p2}, and neck.start_level .* {0 if p2 else 1}"
+    )
+    with torch.no_grad(), pytest.raises(ValueError, match=message):
+        model.test_step(data_batch([1]))
+
+
+def test_p2_that_is_not_twice_p3_is_told():
+    model = build_fine(reads_p2=True)
+    model.data_preprocessor.pad_size_divisor = 1
+    with (
+        torch.no_grad(),
+        pytest.raises(ValueError, match="not half of it: pad images to a multiple"),
+    ):
+        model.eval().test_step(data_batch([1], size=(100, 90)))

@@ -14,9 +14,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.device import get_device
 from tqdm import tqdm
 
 import mmdet_embedmask  # noqa: F401  says what is missing before anything else does
@@ -107,16 +109,26 @@ def measured_iterations(configs: dict[str, Config], args: argparse.Namespace) ->
     """Iterations of every config for --seconds, measured once for a --work-dir.
 
     Raises:
-        ValueError: if they were measured there for other detectors or another time.
+        ValueError: if they were measured there for another time, device or configs, or a schedule
+            counts epochs.
     """
     path = args.work_dir / "iterations.json"
-    asked = dict(seconds=args.seconds, detectors=list(configs))
+    texts = {name: config.pretty_text for name, config in configs.items()}
+    asked = dict(seconds=args.seconds, device=get_device(), configs=texts)
     if not path.exists():
-        write_json(path, asked | dict(iterations=iterations_for(configs, args.seconds)))
+        if args.table_only:
+            raise ValueError(f"{path} is missing: without --table-only it is measured")
+        for config in configs.values():
+            set_iterations(deepcopy(config), 1)  # refuses schedules that count epochs
+        measured = iterations_for(configs, args.seconds)
+        write_json(path, dict(iterations=measured) | asked)
     content = json.loads(path.read_text(encoding="utf-8"))
     iterations: dict[str, int] = content.pop("iterations")
     if content != asked:
-        raise ValueError(f"{path} was measured for {content}, not {asked}: take another --work-dir")
+        differ = [key for key in asked if content.get(key) != asked[key]]
+        raise ValueError(
+            f"{path} was measured with other {' and '.join(differ)}: take another --work-dir"
+        )
     return iterations
 
 

@@ -1,8 +1,10 @@
 """Accuracy of several detectors at the same training budget on one data set."""
 
+import itertools
 import json
 import logging
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -16,11 +18,13 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from ..loading import quiet_logger
 from ..tables import markdown_table
 from .clocks import clock_for, milliseconds
+from .peak_memory import free_memory
 from .training_runs import (
     BOX_AP,
     MASK_AP,
@@ -33,8 +37,8 @@ from .turns import take_turns
 
 ITERATIONS, SECONDS, MEMORY = "iterations", "seconds_per_iteration", "peak_memory_bytes"
 
-TIMED_STEPS = 20
-"""Iterations of each detector of which `iterations_for` takes the median."""
+TURNS, UNTIMED_STEPS, TIMED_STEPS = 2, 3, 10
+"""How often `iterations_for` lets each detector begin to train; its steps before and in time."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def set_iterations(config: Config, iterations: int) -> None:
     """
     if "max_iters" not in config.train_cfg:
         raise ValueError(
-            "--iterations needs a config whose train_cfg counts iterations "
+            "--iterations and --seconds need configs whose train_cfg counts iterations "
             f"(max_iters), not {config.train_cfg}"
         )
     stretch = iterations / config.train_cfg.max_iters
@@ -112,62 +116,59 @@ def set_iterations(config: Config, iterations: int) -> None:
             scheduler.milestones = [ceil(stretch * step) for step in scheduler.milestones]
 
 
-def iterations_for(
-    configs: dict[str, Config], seconds: float, *, runs: int = TIMED_STEPS, warmup: int = 3
-) -> dict[str, int]:
+def iterations_for(configs: dict[str, Config], seconds: float) -> dict[str, int]:
     """Iterations that each config gets through in the same time on this machine.
 
-    The first iterations of all are timed, data loading in, in turns and one at a time.
+    The first iterations of all are timed, data loading in: TURNS times after each other, each alone
+    on the machine.
 
     Args:
-        configs: by name.
+        configs: by name; they stay as they are.
         seconds: of training.
-        runs: timed iterations of each.
-        warmup: iterations of each before those.
 
     Raises:
         ValueError: if a config does not get through one iteration in that time.
     """
-    clock = clock_for(torch.device(get_device()))
-    steps = {name: partial(milliseconds, FirstSteps(c).step, clock) for name, c in configs.items()}
-    times = take_turns(steps, runs, warmup)
-    iterations = {name: int(1000 * seconds / median(times[name])) for name in configs}
-    for name, number in iterations.items():
-        if number < 1:
+    steps = {name: partial(first_steps, config) for name, config in configs.items()}
+    turns = take_turns(steps, TURNS, warmup=0)
+    free_memory()  # the trainings are other processes
+    iterations = {}
+    for name, times in turns.items():
+        milliseconds_each = median(itertools.chain(*times))
+        iterations[name] = int(1000 * seconds / milliseconds_each)
+        if iterations[name] < 1:
             raise ValueError(
-                f"{name} takes {median(times[name]) / 1000:.2f} s an iteration: "
+                f"{name} takes {milliseconds_each / 1000:.2f} s an iteration: "
                 f"--seconds {seconds:g} is not enough for one"
             )
     return iterations
 
 
-class FirstSteps:
-    """The first training steps of a config, on its own data.
+def first_steps(config: Config) -> list[float]:
+    """Milliseconds of the first TIMED_STEPS training steps of a config, on its own data.
 
     Args:
-        config: of a detector.
+        config: of a detector; it stays as it is.
     """
+    config = deepcopy(config)  # a detector writes into the configs of its heads
+    init_default_scope(config.get("default_scope", "mmdet"))
+    torch.manual_seed(0)
+    device = torch.device(get_device())
+    with quiet_logger(logging.ERROR):
+        loader = Runner.build_dataloader(config.train_dataloader, seed=0)
+        model: BaseModel = MODELS.build(config.model)
+        model.init_weights()
+        model.to(device).train()
+        optimizer: OptimWrapper = build_optim_wrapper(model, config.optim_wrapper)
+    batches = itertools.chain.from_iterable(itertools.repeat(loader))
 
-    def __init__(self, config: Config) -> None:
-        torch.manual_seed(0)
-        with quiet_logger(logging.ERROR):
-            self.loader = Runner.build_dataloader(config.train_dataloader.copy(), seed=0)
-            self.model: BaseModel = MODELS.build(config.model)
-            self.model.init_weights()
-            self.model.to(get_device()).train()
-            self.optimizer: OptimWrapper = build_optim_wrapper(
-                self.model, config.optim_wrapper.copy()
-            )
-        self.batches = iter(self.loader)
+    def step() -> None:
+        model.train_step(next(batches), optimizer)
 
-    def step(self) -> None:
-        """One iteration, its batch read from the data set."""
-        try:
-            batch = next(self.batches)
-        except StopIteration:
-            self.batches = iter(self.loader)
-            batch = next(self.batches)
-        self.model.train_step(batch, self.optimizer)
+    for _ in range(UNTIMED_STEPS):
+        step()
+    clock = clock_for(device)
+    return [milliseconds(step, clock) for _ in range(TIMED_STEPS)]
 
 
 def training_budget(config: Config, by_the_clock: bool) -> dict[str, Any]:

@@ -127,12 +127,7 @@ class OnnxEmbedMask(nn.Module):
         points, labels, scores = self._candidates(cls_scores, centernesses)
         mlvl_priors = head.level_priors(bbox_preds)
         priors = torch.cat(mlvl_priors)
-        strides = torch.cat(
-            [
-                level.new_full(level.shape[:1], stride)
-                for level, stride in zip(mlvl_priors, head.level_strides, strict=True)
-            ]
-        )
+        strides = head.prior_strides(mlvl_priors)
         (sides,) = flatten_levels(bbox_preds)
         corner, clip_first = last_corner(img_shape, ends_inclusive(cfg)), clips_first(cfg)
         boxes = head.bbox_coder.decode(priors, sides)

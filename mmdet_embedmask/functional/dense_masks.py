@@ -100,9 +100,9 @@ def dense_masks(
 def crop_to_boxes(probability: Tensor, bboxes: Tensor, mask_stride: int = MASK_STRIDE) -> Tensor:
     """Zero the probability outside each instance's box and two cells around it.
 
-    The columns that are left are int(x1 / 4) - 2 up to, not including, int(x2 / 4) + 2, and rows
-    likewise, as in the released plain program. That resizes log-probabilities, so that single
-    border pixels differ.
+    At stride 4 the columns that are left are int(x1 / 4) - 2 up to, not including, int(x2 / 4) + 2,
+    and rows likewise, as in the released plain program. That resizes log-probabilities, so that
+    single border pixels differ.
 
     Args:
         probability: (K, h, w) at the mask stride.

@@ -27,7 +27,7 @@ UNIT_MARGINS: dict[CouplingUnit, float] = dict(level=3.0, box=1.0)
 the box encloses."""
 
 MIN_HALF_SIDE = MASK_STRIDE / 2
-"""Pixels: no mask is finer than a cell of the mask stride, however small its box."""
+"""Pixels: half a cell of the paper's mask stride, however small the box."""
 
 
 def proposal_frames(

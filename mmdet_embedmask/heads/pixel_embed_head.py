@@ -2,7 +2,7 @@
 
 Shapes used in this module:
 
-    N: images, D: embedding channels, h, w: size of the finest level, K: proposals of one image
+    N: images, D: embedding channels, h, w: size of the pixel embedding, K: proposals of one image
 """
 
 from functools import partial
@@ -65,7 +65,7 @@ class PixelEmbedHead(BaseMaskHead):
         semantic_branch: config of a SemanticBranch, for the auxiliary loss of the fused program.
         train_cfg: not used; every head of MMDetection is given it.
         test_cfg: ``mask_thr``: a pixel belongs to a mask if its probability is greater;
-            ``crop_to_box`` (False): masks end about two stride-4 cells outside their box (plain);
+            ``crop_to_box`` (False): masks end two mask-stride cells outside their box (plain);
             ``inclusive_boxes`` (False): boxes end with their last pixel (plain);
             ``mask_resize`` ('bilinear'): how the network input is reached from the mask stride,
             'aligned' where targets are read at points (fused);
@@ -148,6 +148,11 @@ class PixelEmbedHead(BaseMaskHead):
         if self.stride != P3_STRIDE:
             feature = F.interpolate(feature, scale_factor=P3_STRIDE // self.stride, mode="bilinear")
         if self.refine_p2 is not None:
+            if x[0].shape[2:] != feature.shape[2:]:
+                raise ValueError(
+                    f"P2 is {tuple(x[0].shape[2:])} and P3 {tuple(x[1].shape[2:])}, not half of "
+                    "it: pad images to a multiple of 32 with data_preprocessor.pad_size_divisor=32"
+                )
             feature = feature + self.refine_p2(x[0])
         predicted = self.embedding_prediction(feature, self.stride)
         return (self.spatial_embedding(predicted, cell_positions(predicted, self.stride)),)

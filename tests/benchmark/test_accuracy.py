@@ -1,14 +1,15 @@
 import json
 
 import pytest
-import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from runs import CONFIGS, make_shapes, shapes_config
 
 from mmdet_embedmask.benchmark import accuracy
 from mmdet_embedmask.benchmark.accuracy import (
+    TIMED_STEPS,
+    TURNS,
     CocoSplit,
-    FirstSteps,
     accuracy_table,
     check_equal_budgets,
     iterations_for,
@@ -114,35 +115,33 @@ def test_the_table_tells_mean_and_spread_in_each_columns_unit():
 
 
 def test_the_same_seconds_give_a_slower_detector_fewer_iterations(monkeypatch):
-    taken = dict(fast=[0.25, 0.5, 0.4, 9.0], slow=[1.0, 2.0, 1.9, 9.0])
+    taken = dict(fast=[[250.0, 9000.0], [500.0, 500.0]], slow=[[1000.0, 2000.0], [2000.0, 9000.0]])
     order = []
 
-    class Steps:
-        def __init__(self, config):
-            self.step = config
+    def first_steps(config):
+        order.append(config)
+        return taken[config][order.count(config) - 1]
 
-    def timed(step, clock):
-        order.append(step)
-        return 1000 * taken[step][order.count(step) - 1]
-
-    monkeypatch.setattr(accuracy, "FirstSteps", Steps)
-    monkeypatch.setattr(accuracy, "milliseconds", timed)
+    monkeypatch.setattr(accuracy, "first_steps", first_steps)
     names = dict(fast="fast", slow="slow")
-    # The first of each is a warm-up; the medians of the others are 0.5 and 2.0 seconds.
-    assert iterations_for(names, 60, runs=3, warmup=1) == dict(fast=120, slow=30)
-    assert order == ["fast", "slow"] * 4
+    # The medians of both turns are 0.5 and 2.0 seconds.
+    assert iterations_for(names, 60) == dict(fast=120, slow=30)
+    assert order == ["fast", "slow"] * 2
     order.clear()
     with pytest.raises(ValueError, match=r"slow takes 2.00 s an iteration: --seconds 1 is not"):
-        iterations_for(names, 1, runs=3, warmup=1)
+        iterations_for(names, 1)
 
 
-def test_first_steps_learn_from_the_configs_own_data(tmp_path):
+def test_first_steps_are_of_the_configs_own_data_and_leave_the_config_as_it_is(
+    tmp_path, monkeypatch
+):
     root = make_shapes(tmp_path / "shapes", 3, size=64)
     config = shapes_config(root, tmp_path, max_iters=1)
     config.train_dataloader.batch_size = 2
-    steps = FirstSteps(config)
-    before = steps.model.bbox_head.conv_cls.bias.clone()
-    for _ in range(3):  # more than one way through the three images
-        steps.step()
-    assert not torch.equal(steps.model.bbox_head.conv_cls.bias, before)
-    assert iterations_for(dict(one=config), 1000, runs=1, warmup=0)["one"] > 10
+    before = config.pretty_text
+    seen = []
+    monkeypatch.setattr(accuracy, "milliseconds", lambda step, clock: seen.append(step()) or 500.0)
+    # As in a new process, where no runner has set it.
+    monkeypatch.setattr(DefaultScope, "_instance_dict", DefaultScope._instance_dict.__class__())
+    assert iterations_for(dict(one=config), 10) == dict(one=20)
+    assert len(seen) == TURNS * TIMED_STEPS and config.pretty_text == before

@@ -97,6 +97,8 @@ def test_by_the_clock_every_detector_has_its_own_iterations(
 ):
     ours = small_config(tmp_path / "ours.py", "EmbedMask")
     peer = small_config(tmp_path / "peer.py", "CondInst")
+    for path in (Path(ours), Path(peer)):
+        path.write_text(path.read_text().replace("begin=0, end=300", "begin=30, end=300"))
     asked = []
 
     def measured(configs, seconds):
@@ -106,15 +108,35 @@ def test_by_the_clock_every_detector_has_its_own_iterations(
     monkeypatch.setattr(tool, "iterations_for", measured)
     command = [ours, peer, "--work-dir", str(tmp_path / "runs"), "--seeds"]
     tool.main([*command, "0", "--seconds", "45"])
-    budgets = [(c.model.type, c.train_cfg.max_iters, c.param_scheduler[0].end) for c in trained]
-    assert budgets == [("EmbedMask", 90, 90), ("CondInst", 30, 30)]
+    assert [(c.model.type, c.train_cfg.max_iters) for c in trained] == [
+        ("EmbedMask", 90),
+        ("CondInst", 30),
+    ]
+    schedules = [(c.param_scheduler[0].begin, c.param_scheduler[0].end) for c in trained]
+    assert schedules == [(9, 90), (3, 30)]
     assert "| 90 " in capsys.readouterr().out
     # More seeds train for the iterations that were measured before.
     tool.main([*command, "0", "1", "--seconds", "45"])
     assert asked == [(["ours", "peer"], 45.0)]
     assert [c.train_cfg.max_iters for c in trained[2:]] == [90, 30]
-    with pytest.raises(SystemExit, match="was measured for .*45.*take another --work-dir"):
+    with pytest.raises(SystemExit, match="was measured with other seconds: take another"):
         tool.main([*command, "0", "--seconds", "46"])
+    with pytest.raises(SystemExit, match="was measured with other configs: take another"):
+        tool.main([*command, "0", "--seconds", "45", "--batch-size", "4"])
+    elsewhere = [ours, "--work-dir", str(tmp_path / "none"), "--seconds", "45", "--table-only"]
+    with pytest.raises(SystemExit, match="iterations.json is missing"):
+        tool.main(elsewhere)
+
+
+def test_schedules_that_count_epochs_are_refused_before_anything_is_measured(
+    tool, trained, tmp_path, monkeypatch
+):
+    path = tmp_path / "epochs.py"
+    small_config(path, "EmbedMask")
+    path.write_text(path.read_text().replace("max_iters=300", "max_epochs=3"))
+    monkeypatch.setattr(tool, "iterations_for", lambda *_: pytest.fail("it was measured"))
+    with pytest.raises(SystemExit, match="--iterations and --seconds need configs whose train_cfg"):
+        tool.main([str(path), "--work-dir", str(tmp_path), "--seconds", "9"])
 
 
 @pytest.mark.parametrize(
