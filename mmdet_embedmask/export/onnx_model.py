@@ -15,7 +15,7 @@ from mmdet.models.data_preprocessors import DetDataPreprocessor
 from torch import Tensor, nn
 
 from ..embed_mask import EmbedMask
-from ..functional.geometry import flatten_levels, prior_centers
+from ..functional.geometry import flatten_levels, per_point, prior_centers
 from ..functional.proposal_frame import proposal_frames
 from ..heads.detections import (
     NO_CANDIDATE,
@@ -127,7 +127,8 @@ class OnnxEmbedMask(nn.Module):
         points, labels, scores = self._candidates(cls_scores, centernesses)
         mlvl_priors = head.level_priors(bbox_preds)
         priors = torch.cat(mlvl_priors)
-        strides = head.prior_strides(mlvl_priors)
+        lengths = [level.shape[0] for level in mlvl_priors]
+        strides = per_point(head.level_strides, lengths, priors)
         (sides,) = flatten_levels(bbox_preds)
         corner, clip_first = last_corner(img_shape, ends_inclusive(cfg)), clips_first(cfg)
         boxes = head.bbox_coder.decode(priors, sides)

@@ -84,8 +84,8 @@ def per_point(per_level: Sequence[float], num_points: Sequence[int], like: Tenso
         >>> per_point([8, 16], [2, 1], torch.zeros(()))
         tensor([ 8.,  8., 16.])
     """
-    repeats = torch.tensor(num_points, device=like.device)
-    return like.new_tensor(per_level).repeat_interleave(repeats, output_size=sum(num_points))
+    levels = zip(per_level, num_points, strict=True)
+    return torch.cat([like.new_full((number,), value) for value, number in levels])
 
 
 def prior_centers(priors: Tensor) -> Tensor:

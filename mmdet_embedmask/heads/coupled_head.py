@@ -17,7 +17,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ..functional.assignment import BACKGROUND, best_proposals, draw_proposals
-from ..functional.geometry import flatten_levels, flatten_points, prior_centers
+from ..functional.geometry import flatten_levels, flatten_points, per_point, prior_centers
 from ..functional.proposal_frame import UNIT_MARGINS, CouplingUnit, proposal_frames
 from ..layers import POSITIONED, ProposalBranch
 from ..options import (
@@ -187,15 +187,6 @@ class CoupledHead:
         """Levels of the neck that have the head's strides: all but a finer P2."""
         return x[-len(self.level_strides) :]
 
-    def prior_strides(self, mlvl_priors: list[Tensor]) -> Tensor:
-        """Stride in pixels of the level of every prior: (P,)."""
-        return torch.cat(
-            [
-                priors.new_full(priors.shape[:1], stride)
-                for priors, stride in zip(mlvl_priors, self.level_strides, strict=True)
-            ]
-        )
-
     def level_priors(self, levels: list[Tensor]) -> list[Tensor]:
         """Points (P, 2) or anchors (P, 4) of every level, like the maps in dtype and device."""
         priors: list[Tensor] = self.prior_generator.grid_priors(
@@ -302,7 +293,7 @@ class CoupledHead:
                 )
             ]
         centers = prior_centers(torch.cat(mlvl_priors))
-        strides = self.prior_strides(mlvl_priors)
+        strides = per_point(self.level_strides, [len(level) for level in mlvl_priors], centers)
         all_embeddings, all_margins = flatten_levels(embeddings), flatten_levels(margins)
         positive_infos = []
         for image, index in enumerate(chosen):
