@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from exported import BIAS, MEAN, export_tiny, noise
+from exported import BIAS, MEAN, export_tiny, noise, tiny_detector
 from tiny import FUSED_BBOX_HEAD, FUSED_MASK_HEAD
 
 from mmdet_embedmask import __version__
@@ -20,6 +20,9 @@ VARIANTS = {
         mask_head=dict(embedding="coord_conv", upsample="embedding"),
     ),
     "all pairs are candidates": dict(test_cfg=dict(score_thr=0.0, nms_pre=10**6, max_per_img=300)),
+    "pixels at stride 4, the unit of the box": dict(
+        bbox_head=dict(coupling_unit="box"), mask_head=dict(stride=4)
+    ),
     "nothing is found": dict(test_cfg=dict(score_thr=0.99)),
 }
 
@@ -69,6 +72,12 @@ def test_metadata_hold_what_the_files_user_needs(exported):
         swap_red_and_blue=True,
         pad_size_divisor=32,
     )
+
+
+def test_metadata_hold_the_mask_stride_of_finer_pixels():
+    model, config = tiny_detector(mask_head=dict(stride=4))
+    metadata = onnx_file.file_metadata(model, config, ["a"] * 3)
+    assert json.loads(metadata["mask_stride"]) == model.mask_head.mask_stride == 2
 
 
 def test_the_file_is_valid_and_whole(exported):
