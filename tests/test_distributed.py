@@ -1,5 +1,6 @@
 """Two gloo processes: no hang, no parameter without a gradient, the joined batch's gradient."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,16 @@ COUNTS = [
 ]
 
 
-def _start(rank: int, folder: str) -> None:
+def _rank(rank: int, folder: str, work: Callable[..., None], *options: str) -> None:
     torch.set_num_threads(1)
     init_default_scope("mmdet")
     dist.init_process_group(
         "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
     )
+    # The model must be gone before the group is. If DDP's reducer is the last to hold the group, it
+    # joins gloo's threads with the interpreter's lock in hand, and one of them may wait for that.
+    work(rank, folder, *options)
+    dist.destroy_process_group()
 
 
 def _model(system: str = "plain") -> torch.nn.Module:
@@ -48,7 +53,6 @@ def _backward(model: MMDistributedDataParallel, batch: dict) -> None:
 
 
 def _train(rank: int, folder: str, system: str) -> None:
-    _start(rank, folder)
     # find_unused_parameters stays off: a parameter without a gradient would hang or raise.
     model = MMDistributedDataParallel(_model(system))
     torch.manual_seed(rank)
@@ -63,24 +67,21 @@ def _train(rank: int, folder: str, system: str) -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
     torch.save(model.module.state_dict(), f"{folder}/rank{rank}.pth")
-    dist.destroy_process_group()
 
 
 def _gradient(rank: int, folder: str) -> None:
-    _start(rank, folder)
     model = MMDistributedDataParallel(_model())
     batch = data_batch([3, 0, 1, 2], size=(64, 96))
     own = {key: values[2 * rank : 2 * rank + 2] for key, values in batch.items()}
     _backward(model, own)
     gradients = {name: parameter.grad for name, parameter in model.module.named_parameters()}
     torch.save(gradients, f"{folder}/gradients{rank}.pth")
-    dist.destroy_process_group()
 
 
-def _run(target, tmp_path: Path, *options: str) -> str:
+def _run(work: Callable[..., None], tmp_path: Path, *options: str) -> str:
     folder = str(tmp_path)
     # A worker's assertion ends the test; a hang ends in the join below.
-    context = mp.spawn(target, args=(folder, *options), nprocs=2, join=False)
+    context = mp.spawn(_rank, args=(folder, work, *options), nprocs=2, join=False)
     for _ in range(60):
         if context.join(timeout=5):
             return folder
