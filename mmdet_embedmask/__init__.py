@@ -26,7 +26,13 @@ install_checkpoint_loader()
 
 from .data.coco_dataset import CocoDatasetByName, CocoMetricByName
 from .embed_mask import EmbedMask
-from .heads import EmbedMaskATSSHead, EmbedMaskHead, PixelEmbedHead, SemanticBranch
+from .heads import (
+    EmbedMaskATSSHead,
+    EmbedMaskHead,
+    EmbedMaskRTMDetHead,
+    PixelEmbedHead,
+    SemanticBranch,
+)
 from .hooks import AtomicCheckpointHook, EmbeddingVisualizationHook, SetupCheckHook
 from .losses import LovaszHingeLoss
 from .tta import EmbedMaskTTAModel
@@ -39,6 +45,7 @@ __all__ = [
     "EmbedMask",
     "EmbedMaskATSSHead",
     "EmbedMaskHead",
+    "EmbedMaskRTMDetHead",
     "EmbedMaskTTAModel",
     "EmbeddingVisualizationHook",
     "LovaszHingeLoss",

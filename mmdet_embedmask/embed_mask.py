@@ -21,9 +21,9 @@ class EmbedMask(SingleStageInstanceSegmentor):
     Args:
         backbone: config of the backbone.
         neck: config of the neck, from P3 on, or from P2 on where the pixel head reads it.
-        bbox_head: config of an EmbedMaskHead or an EmbedMaskATSSHead.
+        bbox_head: config of an EmbedMaskHead, an EmbedMaskATSSHead or an EmbedMaskRTMDetHead.
         mask_head: config of a PixelEmbedHead.
-        train_cfg: passed on to the heads; ATSS needs it, FCOS does not.
+        train_cfg: passed on to the heads; ATSS and RTMDet need it, FCOS does not.
         test_cfg: ``nms_pre``, ``score_thr``, ``nms``, ``max_per_img``, ``mask_thr``, and
             optionally ``min_bbox_size``, ``score``, ``clip_boxes``, ``inclusive_boxes``,
             ``crop_to_box``, ``mask_resize``, ``mask_format``.

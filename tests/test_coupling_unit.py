@@ -3,7 +3,7 @@
 import pytest
 import torch
 from mmdet.structures.bbox import bbox_overlaps
-from tiny import build_atss, build_model, data_batch, total_loss, views_of
+from tiny import build_atss, build_model, build_rtmdet, data_batch, total_loss, views_of
 
 from mmdet_embedmask import EmbedMaskTTAModel
 from mmdet_embedmask.inspection import inspect_batch
@@ -12,6 +12,7 @@ UNITS = ("image", "level", "box")
 DETECTORS = {
     "fcos": lambda **head: build_model(bbox_head=head),
     "atss": build_atss,
+    "rtmdet": build_rtmdet,
 }
 detectors = pytest.mark.parametrize("detector", DETECTORS)
 

@@ -47,7 +47,7 @@ def test_every_system_learns_with_every_parameter(system, counts):
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_system_predicts_masks(system):
     model = build_system(system)
-    if system == "atss":
+    if system in ("atss", "rtmdet"):
         model.bbox_head.test_cfg.min_bbox_size = -1
     for sample in predict(model, data_batch([2, 1], size=(61, 77))):
         results = sample.pred_instances
@@ -232,7 +232,7 @@ def test_priors_are_whole_pixels_also_in_half_precision():
     assert (results.positions % 4 == 0).all() and (results.positions[:, 0] % 8 == 4).any()
 
 
-@pytest.mark.parametrize("system", ("fused", "atss", "coord_conv"))
+@pytest.mark.parametrize("system", ("fused", "atss", "rtmdet", "coord_conv"))
 def test_other_systems_learn_in_bfloat16(system):
     model = build_system(system)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -157,13 +157,16 @@ class OnnxEmbedMask(nn.Module):
         )
         return detections, scores[kept], labels[kept]
 
-    def _candidates(self, cls_scores: list[Tensor], centernesses: list[Tensor]) -> Candidates:
+    def _candidates(
+        self, cls_scores: list[Tensor], centernesses: list[Tensor] | None
+    ) -> Candidates:
         """The best pairs of every level, as `CoupledHead` chooses them."""
         cfg = self.model.bbox_head.test_cfg
         ranks, chosen, first = [], [], 0
-        for cls_score, centerness in zip(cls_scores, centernesses, strict=True):
+        for level, cls_score in enumerate(cls_scores):
+            centerness = None if centernesses is None else centernesses[level][0]
             rank, score = candidate_scores(
-                cls_score[0], centerness[0], cfg.get("score", "product"), cfg.score_thr
+                cls_score[0], centerness, cfg.get("score", "product"), cfg.score_thr
             )
             num_points, num_classes = rank.shape
             # A level of a small image has fewer. Torch has not typed the function.

@@ -98,10 +98,10 @@ class CoupledHead:
 
     Placed before the head in the bases, it adds the proposal branch to the head's layers, keeps the
     proposals that learn a mask while the head computes its losses, and lets embedding and margin
-    ride along to the detections. The head predicts one box a location, with center-ness, and
+    ride along to the detections. The head predicts one box a location, and
 
-    - has a ``forward`` of class, box and center-ness maps, then those of ``proposal_branch``, by
-      level;
+    - has a ``forward`` of class, box and center-ness maps (None: a head without), then those of
+      ``proposal_branch``, by level;
     - calls `_remember_assignment` once an image, in their order, while it makes targets;
     - overrides `_decode_training_boxes`.
 
@@ -198,7 +198,7 @@ class CoupledHead:
         self,
         cls_scores: list[Tensor],
         bbox_preds: list[Tensor],
-        centernesses: list[Tensor],
+        centernesses: list[Tensor] | None,
         embeddings: list[Tensor],
         margins: list[Tensor],
         batch_gt_instances: list[InstanceData],
@@ -218,7 +218,7 @@ class CoupledHead:
             batch_gt_instances_ignore: see the detector's head.
 
         Returns:
-            ``loss_cls``, ``loss_bbox``, ``loss_centerness``.
+            ``loss_cls``, ``loss_bbox``, and ``loss_centerness`` of a head with center-ness.
 
         Raises:
             ValueError: if masks are missing, not padded, or labels do not fit ``num_classes``.
@@ -230,7 +230,7 @@ class CoupledHead:
         losses: dict[str, Tensor] = super().loss_by_feat(  # type: ignore[misc]  # of the head
             cls_scores,
             bbox_preds,
-            centernesses,
+            *([] if centernesses is None else [centernesses]),
             batch_gt_instances,
             batch_img_metas,
             batch_gt_instances_ignore,
@@ -315,7 +315,7 @@ class CoupledHead:
         self,
         cls_scores: list[Tensor],
         bbox_preds: list[Tensor],
-        centernesses: list[Tensor],
+        centernesses: list[Tensor] | None,
         embeddings: list[Tensor],
         margins: list[Tensor],
         batch_img_metas: list[dict[str, Any]],
@@ -348,13 +348,18 @@ class CoupledHead:
         mlvl_priors = self.level_priors(bbox_preds)
         results_list = []
         for image, meta in enumerate(batch_img_metas):
-            maps = (cls_scores, bbox_preds, centernesses, embeddings, margins)
+            maps = (cls_scores, bbox_preds, embeddings, margins)
             levels = zip(*(select_single_mlvl(m, image) for m in maps), strict=True)
+            centers = (
+                [None] * len(cls_scores)
+                if centernesses is None
+                else select_single_mlvl(centernesses, image)
+            )
             results = InstanceData.cat(
                 [
-                    self._candidates(cfg, level, priors, stride)
-                    for level, priors, stride in zip(
-                        levels, mlvl_priors, self.level_strides, strict=True
+                    self._candidates(cfg, level, centerness, priors, stride)
+                    for level, centerness, priors, stride in zip(
+                        levels, centers, mlvl_priors, self.level_strides, strict=True
                     )
                 ]
             )
@@ -377,12 +382,13 @@ class CoupledHead:
     def _candidates(
         self,
         cfg: ConfigDict,
-        maps: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
+        maps: tuple[Tensor, Tensor, Tensor, Tensor],
+        centerness: Tensor | None,
         priors: Tensor,
         stride: int,
     ) -> InstanceData:
         """The best ranked (prior, class) pairs of one level of one image, boxes not decoded."""
-        cls_score, bbox_pred, centerness, embedding, margin = maps
+        cls_score, bbox_pred, embedding, margin = maps
         score = cfg.get("score", "product")
         ranks, scores = candidate_scores(cls_score, centerness, score, cfg.score_thr)
         _, labels, kept, _ = filter_scores_and_topk(ranks, NO_CANDIDATE, cfg.nms_pre)

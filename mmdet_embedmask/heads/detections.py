@@ -21,7 +21,7 @@ NO_CANDIDATE = -1.0
 
 
 def candidate_scores(
-    cls_score: Tensor, centerness: Tensor, score: Score, score_thr: float
+    cls_score: Tensor, centerness: Tensor | None, score: Score, score_thr: float
 ) -> tuple[Tensor, Tensor]:
     """Ranks and scores of every (prior, class) pair of a level.
 
@@ -30,7 +30,7 @@ def candidate_scores(
 
     Args:
         cls_score: (..., C, h, w) class logits.
-        centerness: (..., 1, h, w) center-ness logits.
+        centerness: (..., 1, h, w) center-ness logits; None: a head without, as if all were 1.
         score: 'product' (plain): a pair is a candidate if its class probability is above the
             threshold, its score is the product; 'sqrt' (fused): it is one if the product is above,
             its score is the product's root.
@@ -40,7 +40,9 @@ def candidate_scores(
         Ranks, NO_CANDIDATE for pairs that are none, and scores: (..., h * w, C) each.
     """
     probability = flatten_points(cls_score).sigmoid()
-    product = probability * flatten_points(centerness).sigmoid()
+    product = probability
+    if centerness is not None:
+        product = probability * flatten_points(centerness).sigmoid()
     decisive, scores = (product, product.sqrt()) if score == "sqrt" else (probability, product)
     return product.where(decisive > score_thr, NO_CANDIDATE), scores
 

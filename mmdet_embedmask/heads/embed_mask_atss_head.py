@@ -40,7 +40,7 @@ class EmbedMaskATSSHead(CoupledHead, ATSSHead):
                 "has one embedding: take one ratio and scales_per_octave=1"
             )
 
-    def forward(self, x: tuple[Tensor, ...]) -> tuple[list[Tensor], ...]:
+    def forward(self, x: tuple[Tensor, ...]) -> tuple[list[Tensor] | None, ...]:
         """Predict every level.
 
         Args:

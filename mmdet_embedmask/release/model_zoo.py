@@ -44,6 +44,7 @@ SECTIONS = {
     ".": "Tables 1 and 2",
     "ablations": "Table 3",
     "atss": "On ATSS",
+    "rtmdet": "On RTMDet",
     "backbones": "Other backbones",
     "released": "Recipes of the authors' released weights",
 }

@@ -7,8 +7,7 @@ from exported import noise, tiny_detector
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_overlaps
-from mmengine.config import ConfigDict
-from tiny import ATSS_TRAIN_CFG, FUSED_BBOX_HEAD, FUSED_MASK_HEAD, atss_head_cfg, model_cfg
+from tiny import FUSED_BBOX_HEAD, FUSED_MASK_HEAD, build_atss, build_rtmdet, model_cfg
 
 from mmdet_embedmask.export.agreement import Detected, agreement, predict
 from mmdet_embedmask.export.onnx_model import OnnxEmbedMask
@@ -107,13 +106,9 @@ def test_a_candidate_at_the_threshold_is_none():
     assert len(predict(model, image).scores) == len(detections(model, image).scores) == 1
 
 
-def test_the_function_is_the_prediction_on_atss_too():
-    cfg = model_cfg()
-    cfg.bbox_head = ConfigDict(atss_head_cfg())
-    cfg.train_cfg = ATSS_TRAIN_CFG
-    model = MODELS.build(cfg).eval()
-    model.init_weights()
-    check(model, noise(96, 128))
+@pytest.mark.parametrize("build", [build_atss, build_rtmdet])
+def test_the_function_is_the_prediction_on_other_detectors_too(build):
+    check(build().eval(), noise(96, 128))
 
 
 def test_without_detections_the_outputs_are_empty():

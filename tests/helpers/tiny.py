@@ -73,6 +73,30 @@ ATSS_TRAIN_CFG = ConfigDict(
 )
 
 
+def rtmdet_head_cfg(**options: Any) -> dict:
+    return dict(
+        type="EmbedMaskRTMDetHead",
+        num_classes=3,
+        in_channels=CHANNELS,
+        feat_channels=CHANNELS,
+        stacked_convs=1,
+        embed_dim=5,
+        prior_margin=PRIOR_MARGIN,
+        norm_cfg=NORM,
+        with_objectness=False,
+        exp_on_reg=True,
+        anchor_generator=dict(type="MlvlPointGenerator", offset=0, strides=list(STRIDES)),
+        bbox_coder=dict(type="DistancePointBBoxCoder"),
+        loss_cls=dict(type="QualityFocalLoss", use_sigmoid=True, beta=2.0, loss_weight=1.0),
+        loss_bbox=dict(type="GIoULoss", loss_weight=2.0),
+    ) | dict(options)
+
+
+RTMDET_TRAIN_CFG = ConfigDict(
+    assigner=dict(type="DynamicSoftLabelAssigner", topk=13), allowed_border=-1, pos_weight=-1
+)
+
+
 # Table 2's system in small.
 FUSED_BBOX_HEAD = dict(
     sample_in_mask=False, sampling_center="mask", mask_proposals="all", reduce_channels=8
@@ -143,6 +167,14 @@ def build_atss(**bbox_head: Any) -> nn.Module:
     return model
 
 
+def build_rtmdet(**bbox_head: Any) -> nn.Module:
+    cfg = model_cfg()
+    cfg.bbox_head, cfg.train_cfg = rtmdet_head_cfg(**bbox_head), RTMDET_TRAIN_CFG
+    model = MODELS.build(cfg)
+    model.init_weights()
+    return model
+
+
 def fine_cfg(reads_p2: bool, mask_head: dict | None = None, **parts: dict) -> ConfigDict:
     """With a pixel embedding at stride 4."""
     cfg = model_cfg(mask_head=dict(stride=4, reads_p2=reads_p2) | (mask_head or {}), **parts)
@@ -158,11 +190,13 @@ def build_fine(reads_p2: bool, **parts: dict) -> nn.Module:
 
 
 def build_system(name: str) -> nn.Module:
-    """The systems of the paper's tables, and the coupling on another detector."""
+    """The systems of the paper's tables, and the coupling on other detectors."""
     if name == "fused":
         return build_model(bbox_head=FUSED_BBOX_HEAD, mask_head=FUSED_MASK_HEAD)
     if name == "atss":
         return build_atss()
+    if name == "rtmdet":
+        return build_rtmdet()
     if name in ("stride 4", "P2"):
         return build_fine(reads_p2=name == "P2")
     if name == "fixed margin":
@@ -173,6 +207,7 @@ def build_system(name: str) -> nn.Module:
 SYSTEMS = (
     "fused",
     "atss",
+    "rtmdet",
     "stride 4",
     "P2",
     "fixed margin",

@@ -49,10 +49,13 @@ def test_a_row_says_what_its_config_says(model):
     depth = f"-{backbone.depth}" if "depth" in backbone else ""
     assert data["Backbone"] == f"{backbone.type}{depth}"
     assert data["Style"] == backbone.get("style", "-")
-    iterations = config.train_cfg.max_iters
-    assert data["Iterations"] == iterations
-    epochs = {90000: "1x", 270000: "3x"}.get(iterations, f"{iterations} iterations")
-    assert data["Schedule"].split(",")[0] == epochs
+    if "max_epochs" in config.train_cfg:
+        assert data["Epochs"] == (epochs := config.train_cfg.max_epochs)
+        schedule = f"{epochs} epochs"
+    else:
+        assert data["Iterations"] == (iterations := config.train_cfg.max_iters)
+        schedule = {90000: "1x", 270000: "3x"}.get(iterations, f"{iterations} iterations")
+    assert data["Schedule"].split(",")[0] == schedule
     assert ("multi-scale" in data["Schedule"]) == ("_ms-" in model["Name"])
     # Nobody shall take the paper's figures for ours.
     assert ("Results" in model) == ("Source of Results" in data)
