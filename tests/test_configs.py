@@ -121,6 +121,19 @@ def test_the_peer_differs_from_the_nuclei_config_in_its_heads_alone():
             assert ours.model[key] == peer.model[key], key
 
 
+def test_the_peer_on_rtmdet_differs_in_its_head_alone():
+    ours = load("rtmdet/embedmask_rtmdet_s_dsb2018.py")
+    peer = load("peers/rtmdet-ins_s_dsb2018.py")
+    for key in ours:
+        if key not in ("model", "custom_hooks"):
+            assert ours[key] == peer[key], key
+    assert set(ours.model) - set(peer.model) == {"mask_head"}
+    for key in ("backbone", "neck", "data_preprocessor", "train_cfg"):
+        assert ours.model[key] == peer.model[key], key
+    for key in set(ours.model.bbox_head) & set(peer.model.bbox_head) - {"type"}:
+        assert ours.model.bbox_head[key] == peer.model.bbox_head[key], key
+
+
 def test_the_fused_configs_are_the_recipe_of_table_2():
     r50 = load("embedmask_fused_r50_fpn_ms-1x_coco.py")
     r101 = load("embedmask_fused_r101_fpn_ms-3x_coco.py")

@@ -5,6 +5,8 @@ python tools/accuracy_benchmark.py CONFIG [CONFIG ...] --work-dir DIR --seeds 0 
 
 With --seconds in place of --iterations every detector trains as long by the clock: their first
 iterations are timed in turns, and each gets as many as it gets through in that time.
+Where runs are evaluated on the way (--cfg-options train_cfg.val_interval=100), DIR/curves.png shows
+mask AP over iterations and over seconds.
 Runs that are finished in DIR are not repeated, so an interrupted command goes on where it stopped.
 Several machines can share DIR with other seeds each; afterwards --table-only with all seeds makes
 the table of them all.
@@ -16,6 +18,7 @@ import sys
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
+from statistics import median
 
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -25,6 +28,7 @@ import mmdet_embedmask  # noqa: F401  says what is missing before anything else 
 from mmdet_embedmask import cli
 from mmdet_embedmask.benchmark.accuracy import (
     ITERATIONS,
+    SECONDS,
     CocoSplit,
     accuracy_table,
     check_equal_budgets,
@@ -33,9 +37,16 @@ from mmdet_embedmask.benchmark.accuracy import (
     set_iterations,
     use_data_set,
 )
-from mmdet_embedmask.benchmark.training_runs import finished_run, run_training, write_finished
+from mmdet_embedmask.benchmark.training_runs import (
+    finished_run,
+    mask_ap_curve,
+    run_training,
+    write_finished,
+)
 from mmdet_embedmask.files import write_bytes, write_json
 from mmdet_embedmask.loading import load_config
+from mmdet_embedmask.visualization.learning_curves import learning_figure
+from mmdet_embedmask.visualization.sweep_plot import write_figure
 
 _TOOLS = Path(__file__).resolve().parent
 
@@ -166,7 +177,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     table = accuracy_table(results)
     write_bytes(args.work_dir / "accuracy.md", f"{table}\n".encode())
     write_json(args.work_dir / "accuracy.json", results)
+    draw_curves(args.work_dir, results, args.seeds)
     print(table)
+
+
+def draw_curves(
+    work_dir: Path, results: dict[str, list[dict[str, float]]], seeds: Sequence[int]
+) -> None:
+    """Draw what the runs reached on the way, if they were evaluated there."""
+    folders = {name: [work_dir / name / f"seed_{seed}" for seed in seeds] for name in results}
+    found = {name: list(filter(None, map(mask_ap_curve, paths))) for name, paths in folders.items()}
+    runs = {name: curves for name, curves in found.items() if curves}
+    if any(len(curve) > 1 for curves in runs.values() for curve in curves):
+        seconds = {name: median(run[SECONDS] for run in results[name]) for name in runs}
+        write_figure(learning_figure(runs, seconds), work_dir / "curves.png")
 
 
 if __name__ == "__main__":

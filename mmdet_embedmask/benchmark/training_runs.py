@@ -76,6 +76,13 @@ def final_metrics(work_dir: Path) -> dict[str, float]:
     return {name: float(evaluated[-1][name]) for name in (BOX_AP, MASK_AP) if name in evaluated[-1]}
 
 
+def mask_ap_curve(work_dir: Path) -> list[tuple[int, float]]:
+    """Iteration and mask AP (0 to 1) of every evaluation of the newest run below ``work_dir``."""
+    return [
+        (int(line["step"]), float(line[MASK_AP])) for line in _scalars(work_dir) if MASK_AP in line
+    ]
+
+
 def seconds_per_iteration(work_dir: Path) -> float:
     """Median time of an iteration, data loading in, of the newest run below ``work_dir``.
 

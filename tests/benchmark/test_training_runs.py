@@ -9,6 +9,7 @@ from mmdet_embedmask.benchmark.training_runs import (
     final_metrics,
     finished_run,
     gpu_memory,
+    mask_ap_curve,
     mean_and_spread,
     run_training,
     seconds_per_iteration,
@@ -30,6 +31,13 @@ def test_final_metrics_are_the_last_of_the_newest_run(tmp_path):
     write_log(tmp_path / "20260102_000000" / "vis_data", {"loss": 1.0})
     with pytest.raises(ValueError, match="did not end with a mask AP"):
         final_metrics(tmp_path)  # a newer run that was interrupted
+
+
+def test_a_curve_has_every_evaluation_of_the_newest_run(tmp_path):
+    assert mask_ap_curve(tmp_path) == []
+    lines = [{"coco/segm_mAP": 0.1 * i, "step": 100 * i} for i in (1, 2)]
+    write_log(tmp_path / "20260101_000000" / "vis_data", {"loss": 1.0, "step": 50}, *lines)
+    assert mask_ap_curve(tmp_path) == [(100, 0.1), (200, 0.2)]
 
 
 def test_only_a_run_that_ended_with_the_same_options_is_finished(tmp_path):

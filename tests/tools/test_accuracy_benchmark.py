@@ -29,10 +29,15 @@ def trained(tool, monkeypatch):
         assert command[:2] == [sys.executable, str(ROOT / "tools" / "train.py")]
         assert command[3:] == ["--work-dir", str(work_dir)]
         configs.append(Config.fromfile(command[2]))
-        metrics = {"coco/bbox_mAP": 0.5, "coco/segm_mAP": 0.4 + configs[-1].randomness.seed / 10}
+        end, every = (configs[-1].train_cfg[name] for name in ("max_iters", "val_interval"))
+        mask_ap = 0.4 + configs[-1].randomness.seed / 10
+        metrics = [
+            {"step": step, "coco/bbox_mAP": 0.5, "coco/segm_mAP": mask_ap * step / end}
+            for step in range(every, end + 1, every)
+        ]
         log = work_dir / "20260101_000000" / "vis_data" / "scalars.json"
         log.parent.mkdir(parents=True)
-        log.write_text("\n".join(map(json.dumps, (dict(loss=1.0, time=0.5), metrics))))
+        log.write_text("\n".join(map(json.dumps, (dict(loss=1.0, time=0.5), *metrics))))
         return 10**9
 
     monkeypatch.setattr(tool, "run_training", run)
@@ -126,6 +131,25 @@ def test_by_the_clock_every_detector_has_its_own_iterations(
     elsewhere = [ours, "--work-dir", str(tmp_path / "none"), "--seconds", "45", "--table-only"]
     with pytest.raises(SystemExit, match="iterations.json is missing"):
         tool.main(elsewhere)
+
+
+def test_runs_that_are_evaluated_on_the_way_are_drawn(tool, trained, tmp_path, monkeypatch):
+    config = small_config(tmp_path / "ours.py", "EmbedMask")
+    drawn = []
+    learning_figure = tool.learning_figure
+    monkeypatch.setattr(tool, "learning_figure", lambda *a: drawn.append(a) or learning_figure(*a))
+    command = [config, "--iterations", "60", "--seeds", "0", "2", "--work-dir"]
+    tool.main([*command, str(tmp_path / "once")])
+    assert not drawn and not (tmp_path / "once" / "curves.png").exists()
+    work_dir = tmp_path / "thrice"
+    tool.main([*command, str(work_dir), "--cfg-options", "train_cfg.val_interval=20"])
+    ((runs, seconds),) = drawn
+    assert seconds == {"ours": 0.5} and list(runs) == ["ours"]
+    expected = [[(20, 0.4 / 3), (40, 0.8 / 3), (60, 0.4)], [(20, 0.2), (40, 0.4), (60, 0.6)]]
+    for curve, points in zip(runs["ours"], expected, strict=True):
+        assert [step for step, _ in curve] == [step for step, _ in points]
+        assert [ap for _, ap in curve] == pytest.approx([ap for _, ap in points])
+    assert (work_dir / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_schedules_that_count_epochs_are_refused_before_anything_is_measured(
