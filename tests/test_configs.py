@@ -128,8 +128,13 @@ def test_the_peer_on_rtmdet_differs_in_its_head_alone():
         if key not in ("model", "custom_hooks"):
             assert ours[key] == peer[key], key
     assert set(ours.model) - set(peer.model) == {"mask_head"}
-    for key in ("backbone", "neck", "data_preprocessor", "train_cfg"):
+    for key in ("data_preprocessor", "train_cfg"):
         assert ours.model[key] == peer.model[key], key
+    # P2 is our pixel head's.
+    assert changed_settings(ours.model.backbone, peer.model.backbone) == {
+        "out_indices": (2, 3, 4),
+    }
+    assert changed_settings(ours.model.neck, peer.model.neck) == {"in_channels": [128, 256, 512]}
     for key in set(ours.model.bbox_head) & set(peer.model.bbox_head) - {"type"}:
         assert ours.model.bbox_head[key] == peer.model.bbox_head[key], key
 

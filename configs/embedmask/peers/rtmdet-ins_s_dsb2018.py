@@ -1,5 +1,5 @@
-# MMDetection's RTMDet-Ins by the recipe of embedmask_rtmdet_s_dsb2018.py: same backbone, neck,
-# towers and assignment, data, schedule and seeds.
+# MMDetection's RTMDet-Ins by the recipe of embedmask_rtmdet_s_dsb2018.py: same backbone, neck from P3
+# on, towers and assignment, data, schedule and seeds.
 # Run:     python tools/train.py configs/embedmask/peers/rtmdet-ins_s_dsb2018.py
 # Costs:   not measured here
 # Reaches: not measured here
@@ -10,8 +10,9 @@ model = dict(
     _delete_=True,
     type="RTMDet",
     data_preprocessor=ours.data_preprocessor,
-    backbone=ours.backbone,
-    neck=ours.neck,
+    # It has no use for P2.
+    backbone=dict(ours.backbone, out_indices=(2, 3, 4)),
+    neck=dict(ours.neck, in_channels=[128, 256, 512]),
     bbox_head=dict(
         type="RTMDetInsSepBNHead",
         num_classes=1,

@@ -1,4 +1,5 @@
-# The coupling on RTMDet-s, with GroupNorm, by the recipe of embedmask_r18_fpn_dsb2018.py.
+# The coupling on RTMDet-s with pixels at stride 4, for small objects: by the recipe of
+# embedmask_r18_fpn_dsb2018.py, with GroupNorm for small batches.
 # Run:     python tools/train.py configs/embedmask/rtmdet/embedmask_rtmdet_s_dsb2018.py
 # Costs:   not measured here
 # Reaches: not measured here
@@ -12,14 +13,16 @@ model = dict(
         type="CSPNeXt",
         deepen_factor=0.33,
         widen_factor=0.5,
+        out_indices=(1, 2, 3, 4),
         channel_attention=True,
         norm_cfg=norm_cfg,
         act_cfg=act_cfg,
     ),
+    # From P2 on, which the pixel head alone reads.
     neck=dict(
         _delete_=True,
         type="CSPNeXtPAFPN",
-        in_channels=[128, 256, 512],
+        in_channels=[64, 128, 256, 512],
         out_channels=128,
         num_csp_blocks=1,
         expand_ratio=0.5,
@@ -32,12 +35,23 @@ model = dict(
         num_classes=1,
         in_channels=128,
         feat_channels=128,
-        norm_cfg=dict(norm_cfg, num_groups=32),
         exp_on_reg=True,
         margin_reduce_factor=1.0,
+        norm_cfg=dict(norm_cfg, num_groups=32),
     ),
+    # Targets of one point a cell, resized from where it lies: at stride 2 the others are a pixel
+    # larger than the masks.
     mask_head=dict(
-        _base_.rtmdet_mask_head, in_channels=128, norm_cfg=dict(norm_cfg, num_groups=32)
+        _base_.rtmdet_mask_head,
+        in_channels=128,
+        feat_channels=128,
+        stacked_convs=2,
+        stride=4,
+        reads_p2=True,
+        mask_target="point",
+        upsample_mode="aligned",
+        norm_cfg=dict(norm_cfg, num_groups=32),
     ),
     train_cfg=_base_.rtmdet_train_cfg,
+    test_cfg=dict(mask_thr=0.5, mask_resize="aligned"),
 )
