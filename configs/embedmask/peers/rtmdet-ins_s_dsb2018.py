@@ -1,5 +1,5 @@
-# MMDetection's RTMDet-Ins by the recipe of embedmask_rtmdet_s_dsb2018.py: same backbone, neck from P3
-# on, towers and assignment, data, schedule and seeds.
+# MMDetection's RTMDet-Ins by the recipe of embedmask_rtmdet_s_dsb2018.py: same backbone, neck from
+# P3 on, towers and assignment, data, schedule and seeds.
 # Run:     python tools/train.py configs/embedmask/peers/rtmdet-ins_s_dsb2018.py
 # Costs:   not measured here
 # Reaches: not measured here
