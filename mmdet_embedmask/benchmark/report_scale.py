@@ -74,6 +74,12 @@ def detectors(configs: Path) -> tuple[Detector, ...]:
             SMALL_RESNET | {"model.roi_head.bbox_head.fc_out_channels": 64},
         ),
         Detector("RTMDet-Ins-m", "mmdet::rtmdet/rtmdet-ins_m_8xb32-300e_coco.py", SMALL_CSPNEXT),
+        Detector(
+            "EmbedMask RTMDet-m",
+            str(configs / "rtmdet" / "embedmask_rtmdet_m_coco.py"),
+            SMALL_CSPNEXT
+            | {"model.mask_head.in_channels": 16, "model.mask_head.feat_channels": 16},
+        ),
     )
 
 
