@@ -10,7 +10,7 @@ from torch import Tensor
 from .embed_mask import EmbedMask
 from .functional.mask_prediction import masks_of_probabilities
 from .functional.resize import ResizeMode
-from .heads.detections import exclusive_boxes
+from .heads.detections import check_whole_image, exclusive_boxes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +92,9 @@ def inspect_batch(model: EmbedMask, data: dict[str, Any]) -> list[InspectedImage
 
     Returns:
         One for every image, detections by descending score.
+
+    Raises:
+        ValueError: if an image was padded or cropped before the data preprocessor saw it.
     """
     data = model.data_preprocessor(data, training=False)
     features = model.extract_feat(data["inputs"])
@@ -124,6 +127,7 @@ def inspect_image(model: EmbedMask, batch: dict[str, Any], score_thr: float) -> 
 def _inspect(
     model: EmbedMask, pixels: Tensor, results: InstanceData, meta: dict[str, Any]
 ) -> InspectedImage:
+    check_whole_image(meta)
     embedding, margin = model.mask_head.embedding_and_margin(results)
     return InspectedImage(
         pixel_embedding=pixels,

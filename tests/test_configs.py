@@ -2,13 +2,19 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import yaml
+from mmcv.transforms import Compose
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.hub import get_config
+from mmengine.registry import init_default_scope
 
 from mmdet_embedmask.benchmark.ablation import changed_settings
 from mmdet_embedmask.data.shape_drawing import SHAPE_CLASSES
+from mmdet_embedmask.heads.detections import check_whole_image
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "embedmask"
 PUBLIC = sorted(
@@ -121,6 +127,62 @@ def test_the_peer_differs_from_the_nuclei_config_in_its_heads_alone():
             assert ours.model[key] == peer.model[key], key
 
 
+@pytest.mark.parametrize("size, channels", [("tiny", 96), ("s", 128), ("m", 192)])
+def test_the_rtmdet_configs_are_the_recipes_of_rtmdet_ins(size, channels, tmp_path):
+    ours = load(f"rtmdet/embedmask_rtmdet_{size}_coco.py").to_dict()
+    base = tmp_path / "base.py"
+    base.write_text(f'_base_ = "mmdet::rtmdet/rtmdet-ins_{size}_8xb32-300e_coco.py"')
+    theirs = Config.fromfile(base).to_dict()
+    boxes = get_config(f"mmdet::rtmdet/rtmdet_{size}_8xb32-300e_coco.py").model.bbox_head
+    model, peer = ours.pop("model"), theirs.pop("model")
+    head, pixels = model.pop("bbox_head"), model.pop("mask_head")
+    peer_head, thr = peer.pop("bbox_head"), peer["test_cfg"].pop("mask_thr_binary")
+    assert changed_settings(peer, model) == {
+        "type": "EmbedMask",
+        "data_preprocessor.pad_mask": True,
+        "data_preprocessor.pad_size_divisor": 32,
+        "test_cfg.mask_thr": thr,
+    }
+    for key in set(head) & set(peer_head) - {"type"}:
+        assert head[key] == peer_head[key], key
+    assert head["exp_on_reg"] == boxes.exp_on_reg
+    assert (head["coupling_unit"], head["mask_proposals"]) == ("level", "all")
+    assert pixels["mask_loss_mean"] == "proposals" and pixels["loss_mask"]["loss_weight"] == 1.0
+    for part in (head, pixels):
+        assert part["in_channels"] == part["feat_channels"] == channels
+    assert ours["tta_model"].pop("type") == "EmbedMaskTTAModel"
+    assert theirs["tta_model"].pop("type") == "DetTTAModel"
+    hooks = theirs.pop("custom_hooks")
+    assert ours.pop("custom_hooks") == [*hooks, dict(type="SetupCheckHook")]
+    changed = changed_settings(theirs, ours)
+    assert changed.pop("auto_scale_lr.base_batch_size") == 8 * 32
+    assert changed.pop("default_hooks.checkpoint.type") == "AtomicCheckpointHook"
+    test_pipelines = {f"{split}_dataloader.dataset.pipeline" for split in ("val", "test")}
+    test_pipelines |= {"test_pipeline", "tta_pipeline"}
+    assert test_pipelines <= set(changed)
+    names = {f"{split}_dataloader.dataset.type" for split in ("train", "val", "test")}
+    names |= {f"{split}_evaluator.type" for split in ("val", "test")}
+    ours_alone = {
+        key for key in changed if key.startswith(("custom_imports.", "rtmdet_", "channels"))
+    }
+    assert set(changed) == test_pipelines | names | ours_alone
+
+
+@pytest.mark.parametrize("path", PUBLIC, ids=lambda path: path.stem)
+def test_the_image_of_a_prediction_is_the_whole_original_one(path, tmp_path):
+    init_default_scope("mmdet")
+    cfg = Config.fromfile(path)
+    image = tmp_path / "wide.png"
+    cv2.imwrite(str(image), np.zeros((60, 90, 3), np.uint8))
+    loaded = dict(img_path=str(image), img_id=1, height=60, width=90, instances=[])
+    sample = Compose(cfg.test_dataloader.dataset.pipeline)(dict(loaded))["data_samples"]
+    views = Compose(cfg.tta_pipeline)(dict(loaded))["data_samples"]
+    assert len(views) >= 2
+    for each in (sample, *views):
+        assert each.ori_shape == (60, 90)
+        check_whole_image(each.metainfo)
+
+
 def test_the_peer_on_rtmdet_differs_in_its_head_alone():
     ours = load("rtmdet/embedmask_rtmdet_s_dsb2018.py")
     peer = load("peers/rtmdet-ins_s_dsb2018.py")
@@ -135,6 +197,10 @@ def test_the_peer_on_rtmdet_differs_in_its_head_alone():
         "out_indices": (2, 3, 4),
     }
     assert changed_settings(ours.model.neck, peer.model.neck) == {"in_channels": [128, 256, 512]}
+    # All but the rule that makes an image's masks.
+    shared = ours.model.test_cfg.to_dict()
+    assert (shared.pop("mask_thr"), shared.pop("mask_resize")) == (0.5, "aligned")
+    assert changed_settings(shared, peer.model.test_cfg.to_dict()) == {"mask_thr_binary": 0.5}
     for key in set(ours.model.bbox_head) & set(peer.model.bbox_head) - {"type"}:
         assert ours.model.bbox_head[key] == peer.model.bbox_head[key], key
 

@@ -29,7 +29,7 @@ def coco_images(loader: Config, split: str):
 
 
 def wide(dataset):
-    """A sample of at least two objects whose image is as wide as most of COCO's, or square."""
+    """A sample of at least two objects; of those of different sides, one that is wide."""
     for index in range(len(dataset)):
         sample = dataset[index]
         height, width = sample["data_samples"].img_shape

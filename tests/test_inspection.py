@@ -1,3 +1,4 @@
+import pytest
 import torch
 from tiny import build_model, data_batch
 
@@ -36,3 +37,13 @@ def test_selecting_detections_keeps_the_image():
     masks = inspected.masks(0.5)
     assert torch.equal(kept.masks(0.5), masks[[4, 1]]) and not torch.equal(masks[4], masks[1])
     assert kept.pixel_embedding is inspected.pixel_embedding and kept.meta is inspected.meta
+
+
+def test_an_image_that_was_padded_before_is_neither_predicted_nor_inspected():
+    model, batch = build_model().eval(), data_batch([1], size=(128, 160))
+    batch["data_samples"][0].set_metainfo(dict(ori_shape=(96, 160)))
+    for look in (model.test_step, lambda data: inspect_batch(model, data)):
+        with pytest.raises(
+            ValueError, match=r"img_shape \(128, 160\) is not ori_shape \(96, 160\)"
+        ):
+            look(batch)

@@ -113,6 +113,7 @@ def read_configs(args: argparse.Namespace) -> dict[str, Config]:
     if args.seconds:
         for name, iterations in measured_iterations(configs, args).items():
             set_iterations(configs[name], iterations)
+            configs[name].merge_from_dict(args.cfg_options or {})
     return configs
 
 
@@ -160,6 +161,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         configs = read_configs(args)
         results: dict[str, list[dict[str, float]]] = {name: [] for name in configs}
+        curves: dict[str, list[list[tuple[int, float]]]] = {name: [] for name in configs}
         runs = [(name, seed) for seed in args.seeds for name in configs]
         for name, seed in tqdm(runs, unit="run", disable=None):
             work_dir = args.work_dir / name / f"seed_{seed}"
@@ -172,25 +174,18 @@ def main(argv: Sequence[str] | None = None) -> None:
                 write_finished(work_dir, options, metrics)
             if metrics is not None:
                 results[name].append(metrics)
+                if ITERATIONS in metrics:  # elsewhere evaluations are numbered by epoch
+                    curves[name].append(mask_ap_curve(work_dir))
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
     table = accuracy_table(results)
     write_bytes(args.work_dir / "accuracy.md", f"{table}\n".encode())
     write_json(args.work_dir / "accuracy.json", results)
-    draw_curves(args.work_dir, results, args.seeds)
     print(table)
-
-
-def draw_curves(
-    work_dir: Path, results: dict[str, list[dict[str, float]]], seeds: Sequence[int]
-) -> None:
-    """Draw what the runs reached on the way, if they were evaluated there."""
-    folders = {name: [work_dir / name / f"seed_{seed}" for seed in seeds] for name in results}
-    found = {name: list(filter(None, map(mask_ap_curve, paths))) for name, paths in folders.items()}
-    runs = {name: curves for name, curves in found.items() if curves}
-    if any(len(curve) > 1 for curves in runs.values() for curve in curves):
+    runs = {name: found for name, found in curves.items() if found}
+    if any(len(curve) > 1 for found in runs.values() for curve in found):
         seconds = {name: median(run[SECONDS] for run in results[name]) for name in runs}
-        write_figure(learning_figure(runs, seconds), work_dir / "curves.png")
+        write_figure(learning_figure(runs, seconds), args.work_dir / "curves.png")
 
 
 if __name__ == "__main__":

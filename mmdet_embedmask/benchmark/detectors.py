@@ -60,7 +60,8 @@ class DetectorSpec:
         channels_last: memory format of weights and images.
         compile: compile backbone, neck and heads with torch.compile.
         prior_margin: of EmbedMask's proposal head; None: the config's. The larger it is, the larger
-            are the masks of an untrained network, and its time depends on that.
+            are the masks of an untrained network, and its time depends on that. Not where the
+            coupling has a unit of its own: there they are discs of their level or box.
         compile_backend: of torch.compile.
     """
 

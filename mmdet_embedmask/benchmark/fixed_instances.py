@@ -92,7 +92,8 @@ def _scores(model: BaseModel, outputs: Any) -> Tensor:
         peaks = [F.max_pool2d(level, 2, 1, 1)[..., :-1, :-1] == level for level in levels]
         return torch.cat([(s * p).flatten() for s, p in zip(levels, peaks, strict=True)])
     scores = [level.sigmoid() for level in outputs[0]]
-    if model.bbox_head.test_cfg.get("score") == "sqrt":  # the fused EmbedMask
+    # The fused EmbedMask; on RTMDet there is no center-ness.
+    if model.bbox_head.test_cfg.get("score") == "sqrt" and outputs[2] is not None:
         factors = [level.sigmoid() for level in outputs[2]]
         scores = [s * f for s, f in zip(scores, factors, strict=True)]
     return torch.cat([level.flatten() for level in scores])

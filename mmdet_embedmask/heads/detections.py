@@ -6,6 +6,7 @@ Shapes used in this module:
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmdet.structures.bbox import scale_boxes
@@ -45,6 +46,27 @@ def candidate_scores(
         product = probability * flatten_points(centerness).sigmoid()
     decisive, scores = (product, product.sqrt()) if score == "sqrt" else (probability, product)
     return product.where(decisive > score_thr, NO_CANDIDATE), scores
+
+
+def check_whole_image(meta: dict[str, Any]) -> None:
+    """Check that the image inside the batch's padding is the original one, resized.
+
+    Args:
+        meta: ``img_shape`` and, where known, ``ori_shape`` and ``scale_factor`` as (x, y).
+
+    Raises:
+        ValueError: if a transform has padded or cropped it: masks would be stretched.
+    """
+    if "ori_shape" not in meta or "scale_factor" not in meta:
+        return
+    (height, width), (x, y) = meta["ori_shape"][:2], meta["scale_factor"]
+    expected, found = (height * y, width * x), meta["img_shape"][:2]
+    if any(abs(side - want) >= 1 for side, want in zip(found, expected, strict=True)):
+        raise ValueError(
+            f"img_shape {tuple(found)} is not ori_shape {(height, width)} times the scale factor "
+            f"{(y, x)}: remove what pads or crops (Pad) from the test pipeline, the data "
+            "preprocessor pads with pad_size_divisor=32"
+        )
 
 
 def clips_first(test_cfg: ConfigDict) -> bool:

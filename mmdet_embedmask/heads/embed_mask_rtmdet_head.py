@@ -21,8 +21,8 @@ from .embed_mask_atss_head import EmbedMaskATSSHead
 class EmbedMaskRTMDetHead(EmbedMaskATSSHead, RTMDetSepBNHead):
     """Proposal head on RTMDet: soft labels, quality focal loss, no center-ness.
 
-    RTMDet's head is an ATSS head in MMDetection, with the same targets of one image: from
-    EmbedMaskATSSHead it has what remembers them.
+    RTMDet's head is an ATSS head in MMDetection. Its targets of one image have the labels and the
+    sampling result where ATSS's have them: EmbedMaskATSSHead remembers both alike.
 
     Args:
         num_classes: number of classes.
@@ -33,7 +33,7 @@ class EmbedMaskRTMDetHead(EmbedMaskATSSHead, RTMDetSepBNHead):
             not know.
 
     Raises:
-        ValueError: if the head has an objectness branch.
+        ValueError: if the head has an objectness branch, or ``sampling_center`` is neither.
     """
 
     def __init__(

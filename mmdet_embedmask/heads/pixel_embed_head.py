@@ -34,7 +34,7 @@ from ..layers import (
     rename_older,
 )
 from ..options import Embedding, MaskLossMean, Tower, check_embed_dim, check_option
-from .detections import ends_inclusive, exclusive_boxes
+from .detections import check_whole_image, ends_inclusive, exclusive_boxes
 
 
 @MODELS.register_module()
@@ -252,6 +252,9 @@ class PixelEmbedHead(BaseMaskHead):
         Returns:
             For every image ``bboxes`` (K, 4), ``scores`` (K,), ``labels`` (K,), ``masks``
             (K, height, width) bool, or K run-length codes.
+
+        Raises:
+            ValueError: if an image was padded or cropped before the data preprocessor saw it.
         """
         return [
             self._predict_by_feat_single(pixels, results, meta, rescale)
@@ -264,6 +267,7 @@ class PixelEmbedHead(BaseMaskHead):
         self, pixels: Tensor, results: InstanceData, meta: dict[str, Any], rescale: bool
     ) -> InstanceData:
         """Masks of one image; see `predict_by_feat`."""
+        check_whole_image(meta)
         shape = meta["ori_shape"] if rescale else meta["img_shape"]
         masks = predict_masks(
             pixels,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from mmcv.transforms import Compose
+from mmcv.transforms import Compose, Pad
 from mmdet.datasets.transforms import MixUp, Mosaic, RandomShift
 from mmdet.engine.hooks import DetVisualizationHook, PipelineSwitchHook
 from mmdet.evaluation import DumpDetResults
@@ -33,7 +33,7 @@ class SetupCheckHook(Hook):
     """Checks classes, masks and padding before training, and classes before testing.
 
     What it finds would otherwise be a KeyError in a worker, or hours of training towards an AP of
-    zero. All configs of this project include it through ``_base_/embedmask_runtime.py``.
+    zero. All configs of this project include it, most through ``_base_/embedmask_runtime.py``.
 
     Args:
         check_images: whether to look at header and end of every image of data sets in COCO's
@@ -63,15 +63,16 @@ class SetupCheckHook(Hook):
         if runner.val_loop is not None:
             evaluated = runner.val_dataloader.dataset
             check_same_classes(learned, list(unwrap_datasets(evaluated)))
+            check_unpadded(evaluated)
             self._check_measured(evaluated, runner.val_evaluator, "val")
             check_mask_format(model, runner.hooks, runner.val_evaluator.metrics)
 
     def before_val(self, runner: Runner) -> None:
-        """Check the classes of the validation data, and that the masks' format suits their readers.
+        """Check classes and pipeline of the validation data, and that masks suit their readers.
 
         Raises:
-            ValueError: if the number of classes differs from the head's, or masks are run lengths
-                and shall be drawn or dumped.
+            ValueError: if the number of classes differs from the head's, images are padded, or
+                masks are run lengths and shall be drawn or dumped.
         """
         self._check_evaluated(runner, runner.val_dataloader.dataset, runner.val_evaluator)
 
@@ -80,14 +81,15 @@ class SetupCheckHook(Hook):
 
         Raises:
             ValueError: if the data cannot be used, the number of classes differs from the head's,
-                or masks are run lengths and shall be drawn or dumped.
+                images are padded, or masks are run lengths and shall be drawn or dumped.
         """
         self._check_evaluated(runner, runner.test_dataloader.dataset, runner.test_evaluator)
         self._check_measured(runner.test_dataloader.dataset, runner.test_evaluator, "test")
 
     def _check_evaluated(self, runner: Runner, dataset: Any, evaluator: Evaluator) -> None:
-        """Check classes and masks of a dataset that is only predicted on."""
+        """Check classes, pipeline and masks of a dataset that is only predicted on."""
         model = unwrapped_model(runner)
+        check_unpadded(dataset)
         for part in unwrap_datasets(dataset):
             check_classes(model, part)
         check_mask_format(model, runner.hooks, evaluator.metrics)
@@ -122,6 +124,23 @@ def check_transforms(dataset: Any, hooks: Iterable[Hook] = ()) -> None:
             )
 
 
+def check_unpadded(dataset: Any) -> None:
+    """Check that no transform pads the images that are predicted on.
+
+    Args:
+        dataset: with its wrappers, which may have pipelines of their own.
+
+    Raises:
+        ValueError: if one does: the padding would count as image, and masks be stretched with it.
+    """
+    pipelines = [getattr(level, "pipeline", ()) for level in dataset_levels(dataset)]
+    if any(isinstance(transform, Pad) for transform in _inner_transforms(pipelines)):
+        raise ValueError(
+            "Pad in a pipeline for prediction makes the padding a part of the image, and masks are "
+            "stretched with it: remove it, the data preprocessor pads with pad_size_divisor=32"
+        )
+
+
 def _inner_transforms(transforms: Any) -> Iterator[Any]:
     """Yield a transform, or those of a list, and what they hold (RandomChoice and others)."""
     if isinstance(transforms, (list, tuple)):
@@ -130,6 +149,7 @@ def _inner_transforms(transforms: Any) -> Iterator[Any]:
     else:
         yield transforms
         yield from _inner_transforms(getattr(transforms, "transforms", ()))
+        yield from _inner_transforms(getattr(transforms, "subroutines", ()))  # of TestTimeAug
 
 
 def check_padding(model: Any) -> None:

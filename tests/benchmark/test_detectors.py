@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
-from tiny import model_cfg
+from tiny import build_rtmdet, data_batch, model_cfg
 
 from mmdet_embedmask.benchmark import fixed_instances
 from mmdet_embedmask.benchmark.detectors import (
@@ -80,6 +80,14 @@ def test_every_score_is_above_the_threshold_below_it(dtype, monkeypatch):
         assert threshold > 0.99 * float(score)
     model.predict = lambda *_: scorer(torch.zeros(5, dtype=dtype))
     assert candidate_threshold(model, dict(inputs=None, data_samples=[None]), 1) < 0
+
+
+def test_square_roots_without_centerness_are_of_the_class_alone():
+    model, data = build_rtmdet().eval(), data_batch([1])
+    data = model.data_preprocessor(data, training=False)
+    plain = candidate_threshold(model, data, 2)
+    model.bbox_head.test_cfg.update(score="sqrt")
+    assert candidate_threshold(model, data, 2) == plain > 0
 
 
 def test_more_instances_than_candidates_are_refused(tiny):

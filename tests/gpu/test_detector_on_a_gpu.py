@@ -80,7 +80,6 @@ def test_outputs_of_the_network_are_those_of_the_cpu(gpu, system):
     inputs = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
         expected, found = on_both(lambda x: model.to(x.device)(x, mode="tensor"), inputs)
-    # Of five levels each; RTMDet has no center-ness. And the pixel embedding.
     outputs = [
         pair for pair in zip(found.values, expected.values, strict=True) if pair != (None, None)
     ]

@@ -5,6 +5,7 @@ from mmengine.structures import InstanceData
 from mmdet_embedmask.heads.detections import (
     NO_CANDIDATE,
     candidate_scores,
+    check_whole_image,
     clip_boxes,
     clip_detections,
     exclusive_boxes,
@@ -65,3 +66,22 @@ def test_the_threshold_itself_is_no_candidate():
     assert candidate_scores(zeros, zeros, "product", 0.49)[0].item() == 0.25
     assert candidate_scores(zeros, zeros, "sqrt", 0.25)[0].item() == NO_CANDIDATE
     assert candidate_scores(zeros, zeros, "sqrt", 0.24)[0].item() == 0.25
+
+
+def test_the_score_without_centerness_is_the_class_probability():
+    logits = torch.tensor([[[0.0, 2.0]], [[-3.0, 1.0]]])  # two classes, two points
+    probability = logits.sigmoid().flatten(1).T
+    ranks, scores = candidate_scores(logits, None, "product", 0.3)
+    torch.testing.assert_close(scores, probability)
+    assert torch.equal(ranks, probability.where(probability > 0.3, NO_CANDIDATE))
+    _, scores = candidate_scores(logits, None, "sqrt", 0.3)
+    torch.testing.assert_close(scores, probability.sqrt())
+
+
+def test_an_image_that_was_padded_or_cropped_is_refused():
+    whole = dict(img_shape=(67, 100), ori_shape=(200, 300), scale_factor=(1 / 3, 67 / 200))
+    check_whole_image(whole)
+    check_whole_image(dict(img_shape=(67, 100)))  # of nothing else is anything known
+    for shape in ((68, 100), (67, 128), (64, 100)):
+        with pytest.raises(ValueError, match=r"img_shape \(\d+, \d+\) .* remove what pads"):
+            check_whole_image(whole | dict(img_shape=shape))

@@ -179,6 +179,24 @@ def test_embedding_and_margin_come_from_the_box_tower_of_their_level():
         assert torch.equal(embeddings[level], embedding) and torch.equal(margins[level], margin)
 
 
+def test_a_finer_level_is_the_pixel_heads_alone():
+    head, features = build(), feature_levels()
+    p2 = torch.randn(2, features[0].shape[1], 32, 40)
+    for ours, expected in zip(head((p2, *features)), head(features), strict=True):
+        assert (ours is None) == (expected is None)
+        for a, b in zip(ours or (), expected or (), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_what_couples_teaches_the_box_tower():
+    head = build()
+    *_, embeddings, margins = head(feature_levels())
+    sum(level.sum() for level in (*embeddings, *margins)).backward()
+    for convs in head.reg_convs:
+        assert all(conv.conv.weight.grad.abs().sum() > 0 for conv in convs)
+    assert all(conv.conv.weight.grad is None for convs in head.cls_convs for conv in convs)
+
+
 def test_the_proposal_branch_begins_at_its_prior():
     """RTMDet's init_weights begins all convolutions without a bias."""
     bias = build().proposal_branch.conv_margin.bias

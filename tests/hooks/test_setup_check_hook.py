@@ -204,6 +204,29 @@ def test_transforms_that_leave_masks_are_refused(transform, cure):
         SetupCheckHook().before_train(runner(FakeDataset(), hooks=[later]))
 
 
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "of views"])
+def test_padding_before_a_prediction_is_refused(inside):
+    pad = TRANSFORMS.build(dict(type="Pad", size=(64, 64)))
+    if inside:
+        pad = SimpleNamespace(subroutines=[loads(), SimpleNamespace(transforms=[pad])])
+    padded = FakeDataset(transforms=[loads(), pad])
+    hook = SetupCheckHook()
+    trained = runner(FakeDataset())
+    trained.val_dataloader = SimpleNamespace(dataset=padded)
+    for check, its_runner in (
+        (hook.before_train, trained),
+        (hook.before_val, runner(padded)),
+        (hook.before_test, runner(padded)),
+    ):
+        with pytest.raises(ValueError, match="Pad in a pipeline for prediction .* remove it"):
+            check(its_runner)
+    trained.train_dataloader, trained.val_dataloader = (
+        trained.val_dataloader,
+        trained.test_dataloader,
+    )
+    hook.before_train(trained)  # training pads as it likes
+
+
 def test_other_transforms_inside_others_pass():
     flip = dict(type="RandomFlip", prob=0.5)
     outer = TRANSFORMS.build(dict(type="RandomChoice", transforms=[[flip], [LOAD, flip]]))

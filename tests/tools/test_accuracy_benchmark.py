@@ -29,7 +29,8 @@ def trained(tool, monkeypatch):
         assert command[:2] == [sys.executable, str(ROOT / "tools" / "train.py")]
         assert command[3:] == ["--work-dir", str(work_dir)]
         configs.append(Config.fromfile(command[2]))
-        end, every = (configs[-1].train_cfg[name] for name in ("max_iters", "val_interval"))
+        schedule = configs[-1].train_cfg
+        end, every = schedule.get("max_iters", schedule.get("max_epochs")), schedule.val_interval
         mask_ap = 0.4 + configs[-1].randomness.seed / 10
         metrics = [
             {"step": step, "coco/bbox_mAP": 0.5, "coco/segm_mAP": mask_ap * step / end}
@@ -120,6 +121,12 @@ def test_by_the_clock_every_detector_has_its_own_iterations(
     schedules = [(c.param_scheduler[0].begin, c.param_scheduler[0].end) for c in trained]
     assert schedules == [(9, 90), (3, 30)]
     assert "| 90 " in capsys.readouterr().out
+    # Options hold after the schedule was stretched, too.
+    options = ["--work-dir", str(tmp_path / "more"), "--cfg-options", "train_cfg.val_interval=15"]
+    tool.main([ours, peer, *options, "--seconds", "45", "--seeds", "0"])
+    assert [c.train_cfg.val_interval for c in trained[2:]] == [15, 15]
+    assert (tmp_path / "more" / "curves.png").exists()
+    del trained[2:], asked[1:]
     # More seeds train for the iterations that were measured before.
     tool.main([*command, "0", "1", "--seconds", "45"])
     assert asked == [(["ours", "peer"], 45.0)]
@@ -150,6 +157,25 @@ def test_runs_that_are_evaluated_on_the_way_are_drawn(tool, trained, tmp_path, m
         assert [step for step, _ in curve] == [step for step, _ in points]
         assert [ap for _, ap in curve] == pytest.approx([ap for _, ap in points])
     assert (work_dir / "curves.png").read_bytes().startswith(b"\x89PNG")
+    # Of a run that was interrupted, and of a detector that has none, nothing is drawn.
+    log = work_dir / "ours" / "seed_1" / "20260101_000000" / "vis_data" / "scalars.json"
+    log.parent.mkdir(parents=True)
+    log.write_text(json.dumps({"step": 20, "coco/segm_mAP": 0.9}))
+    other = small_config(tmp_path / "other.py", "CondInst")
+    command = [config, other, "--iterations", "60", "--seeds", "0", "1", "2", "--table-only"]
+    options = ["--cfg-options", "train_cfg.val_interval=20"]
+    tool.main([*command, "--work-dir", str(work_dir), *options])
+    assert [(list(runs), len(runs["ours"])) for runs, _ in drawn] == [(["ours"], 2)] * 2
+
+
+def test_evaluations_that_are_numbered_by_epoch_are_not_drawn(tool, trained, tmp_path, monkeypatch):
+    path = tmp_path / "epochs.py"
+    small_config(path, "EmbedMask")
+    schedule = "max_iters=300, val_interval=300"
+    path.write_text(path.read_text().replace(schedule, "max_epochs=3, val_interval=1"))
+    monkeypatch.setattr(tool, "learning_figure", lambda *_: pytest.fail("it was drawn"))
+    tool.main([str(path), "--work-dir", str(tmp_path / "runs"), "--seeds", "0"])
+    assert len(trained) == 1
 
 
 def test_schedules_that_count_epochs_are_refused_before_anything_is_measured(

@@ -26,6 +26,17 @@ rtmdet_mask_head = dict(
     norm_cfg=dict(type="SyncBN", requires_grad=True),
     loss_mask=dict(type="LovaszHingeLoss", loss_weight=1.0),
 )
+# For small objects and short runs. Targets are of one point a cell, and masks resized from where it
+# lies: others are up to a pixel larger than the masks.
+rtmdet_fine_mask_head = dict(
+    rtmdet_mask_head,
+    stacked_convs=2,
+    stride=4,
+    reads_p2=True,
+    mask_target="point",
+    upsample_mode="aligned",
+)
+rtmdet_fine_test_cfg = dict(mask_thr=0.5, mask_resize="aligned")
 rtmdet_train_cfg = dict(
     assigner=dict(type="DynamicSoftLabelAssigner", topk=13), allowed_border=-1, pos_weight=-1
 )

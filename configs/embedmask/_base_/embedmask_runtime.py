@@ -1,4 +1,4 @@
-# What every config of this project runs with.
+# What every config of this project runs with, those on MMDetection's RTMDet recipes aside.
 # Used by: adamw_short, sgd_90k
 _base_ = "mmdet::_base_/default_runtime.py"
 

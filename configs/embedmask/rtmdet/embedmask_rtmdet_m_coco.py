@@ -1,34 +1,37 @@
-# EmbedMask on RTMDet-m, by the recipe of MMDetection's RTMDet-Ins-m.
+# EmbedMask on RTMDet-m, with its boxes, by the recipe of MMDetection's RTMDet-Ins-m.
 # Run:     bash tools/dist_train.sh configs/embedmask/rtmdet/embedmask_rtmdet_m_coco.py 8
 # Costs:   not measured here
 # Reaches: not measured here
 _base_ = [
     "mmdet::rtmdet/rtmdet-ins_m_8xb32-300e_coco.py",
     "../_base_/embedmask_rtmdet_heads.py",
+    "../_base_/embedmask_rtmdet_coco.py",
 ]
 
+channels = 192
 model = dict(
     type="EmbedMask",
-    data_preprocessor=dict(pad_mask=True, pad_size_divisor=32),
+    data_preprocessor=_base_.rtmdet_preprocessor,
     bbox_head=dict(
         _base_.rtmdet_bbox_head,
         _delete_=True,
-        in_channels=192,
-        feat_channels=192,
+        in_channels=channels,
+        feat_channels=channels,
         exp_on_reg=True,
     ),
-    mask_head=dict(_base_.rtmdet_mask_head, in_channels=192, feat_channels=192),
+    mask_head=dict(_base_.rtmdet_mask_head, in_channels=channels, feat_channels=channels),
     test_cfg=dict(_base_.rtmdet_test_cfg, _delete_=True),
 )
 
-train_dataloader = dict(dataset=dict(type="CocoDatasetByName"))
-val_dataloader = train_dataloader
-test_dataloader = train_dataloader
-val_evaluator = dict(type="CocoMetricByName")
-test_evaluator = val_evaluator
-custom_imports = dict(imports=["mmdet_embedmask"], allow_failed_imports=False)
-custom_hooks = [*_base_.custom_hooks, dict(type="SetupCheckHook")]
-default_hooks = dict(checkpoint=dict(type="AtomicCheckpointHook"))
+train_dataloader = _base_.rtmdet_train_dataloader
+val_dataloader = _base_.rtmdet_val_dataloader
+test_dataloader = val_dataloader
+test_pipeline = _base_.rtmdet_test_pipeline
+tta_pipeline = _base_.rtmdet_tta_pipeline
 tta_model = dict(type="EmbedMaskTTAModel")
-# Of 8 GPUs, 32 images each: MMDetection's config names the 16 of its other recipes.
-auto_scale_lr = dict(base_batch_size=256)
+val_evaluator = _base_.rtmdet_evaluator
+test_evaluator = val_evaluator
+custom_imports = _base_.rtmdet_imports
+custom_hooks = [*_base_.custom_hooks, dict(type="SetupCheckHook")]
+default_hooks = _base_.rtmdet_hooks
+auto_scale_lr = _base_.rtmdet_auto_scale_lr

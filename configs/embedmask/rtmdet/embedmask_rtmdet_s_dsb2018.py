@@ -39,19 +39,12 @@ model = dict(
         margin_reduce_factor=1.0,
         norm_cfg=dict(norm_cfg, num_groups=32),
     ),
-    # Targets of one point a cell, resized from where it lies: at stride 2 the others are a pixel
-    # larger than the masks.
     mask_head=dict(
-        _base_.rtmdet_mask_head,
+        _base_.rtmdet_fine_mask_head,
         in_channels=128,
         feat_channels=128,
-        stacked_convs=2,
-        stride=4,
-        reads_p2=True,
-        mask_target="point",
-        upsample_mode="aligned",
         norm_cfg=dict(norm_cfg, num_groups=32),
     ),
     train_cfg=_base_.rtmdet_train_cfg,
-    test_cfg=dict(mask_thr=0.5, mask_resize="aligned"),
+    test_cfg=_base_.rtmdet_fine_test_cfg,
 )
