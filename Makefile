@@ -26,7 +26,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed-$(MMCV)
 SHAPES := data/shapes
 DEMO := work_dirs/demo
-DEMO_CONFIG := configs/embedmask/embedmask_tiny_shapes.py
+DEMO_CONFIG := configs/embedmask/rtmdet/embedmask_rtmdet_tiny_shapes.py
 
 .PHONY: help install demo test test-slow test-install gpu lint clean
 

@@ -1,8 +1,9 @@
-# Generated shapes below data/shapes, from scratch: `make demo` draws them and runs this config.
+# Generated shapes below data/shapes, from scratch: the plain system in small.
+# `make demo` draws the shapes.
 # Run:     python tools/train.py configs/embedmask/embedmask_tiny_shapes.py
 # Costs:   minutes on two CPU cores, not measured here more closely
-# Reaches: 45.6 mask AP and 52.8 box AP on generated shapes val (ours, mean of three runs of
-#          make demo: configs/embedmask/README.md)
+# Reaches: 45.6 mask AP and 52.8 box AP on generated shapes val (ours, mean of three runs:
+#          configs/embedmask/README.md)
 _base_ = [
     "./_base_/embedmask_small.py",
     "./_base_/small_coco_format.py",

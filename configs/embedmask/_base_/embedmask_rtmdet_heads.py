@@ -1,6 +1,6 @@
 # EmbedMask's heads on RTMDet (ours), of COCO's classes.
 # Used by: embedmask_rtmdet_m_coco, embedmask_rtmdet_s_coco, embedmask_rtmdet_s_dsb2018,
-#          embedmask_rtmdet_tiny_coco
+#          embedmask_rtmdet_tiny_coco, embedmask_rtmdet_tiny_shapes
 # A config takes these in its model and sets the channels. They are copied when a config is read:
 # change its model, not these.
 rtmdet_bbox_head = dict(
