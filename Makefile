@@ -83,7 +83,7 @@ demo: $(INSTALLED)
 		--sizes 0.35 0.75 --max-objects 4 --classes ellipse polygon ring
 	$(BIN)/python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
 	$(BIN)/python tools/test.py $(DEMO_CONFIG) $$(cat $(DEMO)/last_checkpoint) --work-dir $(DEMO)
-	$(BIN)/python tools/picture_sheet.py $(DEMO_CONFIG) $$(cat $(DEMO)/last_checkpoint) $(DEMO)/predictions.png --score-thr 0.25
+	$(BIN)/python tools/picture_sheet.py $(DEMO_CONFIG) $$(cat $(DEMO)/last_checkpoint) $(DEMO)/predictions.png --score-thr 0.45
 
 clean:
 	rm -rf $(VENV) $(SHAPES) $(DEMO) .pytest_cache .hypothesis .mypy_cache .ruff_cache
