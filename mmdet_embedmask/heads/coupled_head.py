@@ -350,7 +350,7 @@ class CoupledHead:
         for image, meta in enumerate(batch_img_metas):
             maps = (cls_scores, bbox_preds, embeddings, margins)
             levels = zip(*(select_single_mlvl(m, image) for m in maps), strict=True)
-            centers = (
+            level_centernesses = (
                 [None] * len(cls_scores)
                 if centernesses is None
                 else select_single_mlvl(centernesses, image)
@@ -359,7 +359,7 @@ class CoupledHead:
                 [
                     self._candidates(cfg, level, centerness, priors, stride)
                     for level, centerness, priors, stride in zip(
-                        levels, centers, mlvl_priors, self.level_strides, strict=True
+                        levels, level_centernesses, mlvl_priors, self.level_strides, strict=True
                     )
                 ]
             )

@@ -112,7 +112,7 @@ def check_transforms(dataset: Any, hooks: Iterable[Hook] = ()) -> None:
     Raises:
         ValueError: naming the transform and one to take in its place.
     """
-    pipelines = [getattr(level, "pipeline", ()) for level in dataset_levels(dataset)]
+    pipelines = _pipelines(dataset)
     switches = [hook for hook in hooks if isinstance(hook, PipelineSwitchHook)]
     pipelines += [Compose(hook.switch_pipeline) for hook in switches]
     for transform in _inner_transforms(pipelines):
@@ -133,12 +133,16 @@ def check_unpadded(dataset: Any) -> None:
     Raises:
         ValueError: if one does: the padding would count as image, and masks be stretched with it.
     """
-    pipelines = [getattr(level, "pipeline", ()) for level in dataset_levels(dataset)]
-    if any(isinstance(transform, Pad) for transform in _inner_transforms(pipelines)):
+    if any(isinstance(transform, Pad) for transform in _inner_transforms(_pipelines(dataset))):
         raise ValueError(
             "Pad in a pipeline for prediction makes the padding a part of the image, and masks are "
             "stretched with it: remove it, the data preprocessor pads with pad_size_divisor=32"
         )
+
+
+def _pipelines(dataset: Any) -> list[Any]:
+    """The pipelines of a dataset and of its wrappers."""
+    return [getattr(level, "pipeline", ()) for level in dataset_levels(dataset)]
 
 
 def _inner_transforms(transforms: Any) -> Iterator[Any]:

@@ -32,30 +32,30 @@ TEST_CFG = dict(
 )
 
 
+# Of every proposal head.
+HEAD = dict(
+    num_classes=3,
+    in_channels=CHANNELS,
+    feat_channels=CHANNELS,
+    stacked_convs=1,
+    embed_dim=5,
+    prior_margin=PRIOR_MARGIN,
+    norm_cfg=NORM,
+)
+
+
 def bbox_head_cfg(**options: Any) -> dict:
     return dict(
         type="EmbedMaskHead",
-        num_classes=3,
-        in_channels=CHANNELS,
-        feat_channels=CHANNELS,
-        stacked_convs=1,
+        **HEAD,
         strides=STRIDES,
-        embed_dim=5,
-        prior_margin=PRIOR_MARGIN,
-        norm_cfg=NORM,
     ) | dict(options)
 
 
 def atss_head_cfg(**options: Any) -> dict:
     return dict(
         type="EmbedMaskATSSHead",
-        num_classes=3,
-        in_channels=CHANNELS,
-        feat_channels=CHANNELS,
-        stacked_convs=1,
-        embed_dim=5,
-        prior_margin=PRIOR_MARGIN,
-        norm_cfg=NORM,
+        **HEAD,
         anchor_generator=dict(
             type="AnchorGenerator",
             ratios=[1.0],
@@ -76,13 +76,7 @@ ATSS_TRAIN_CFG = ConfigDict(
 def rtmdet_head_cfg(**options: Any) -> dict:
     return dict(
         type="EmbedMaskRTMDetHead",
-        num_classes=3,
-        in_channels=CHANNELS,
-        feat_channels=CHANNELS,
-        stacked_convs=1,
-        embed_dim=5,
-        prior_margin=PRIOR_MARGIN,
-        norm_cfg=NORM,
+        **HEAD,
         with_objectness=False,
         exp_on_reg=True,
         anchor_generator=dict(type="MlvlPointGenerator", offset=0, strides=list(STRIDES)),
